@@ -1,0 +1,14 @@
+"""What a judgement can come to."""
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """The four outcomes of a gate; only ``Pass`` lets a rollout go on."""
+
+    PASS = "Pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "Fail"
+    INCONCLUSIVE = "Inconclusive"
+    """Looked, and there is not enough evidence yet."""
+    ERROR = "Error"
+    """Could not look."""

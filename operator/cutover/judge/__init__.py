@@ -1,0 +1,1 @@
+"""PURE: counts in, judgement out. numpy and scipy; no clock, no I/O, no logging, no environment."""
