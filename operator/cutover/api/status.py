@@ -1,0 +1,204 @@
+"""What is reported back, and all that is needed to resume: ``status`` of a MigrationRollout.
+
+Structural and bounded. Times are UTC.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from cutover.api.conditions import Condition
+from cutover.api.spec import (
+    Analysis,
+    CustomMetrics,
+    Gate,
+    Guards,
+    Profile,
+    Side,
+    Step,
+    StepKind,
+    Traffic,
+)
+from cutover.api.verdict import Verdict
+from cutover.api.wire import Wire
+
+MAX_HISTORY = 20
+MAX_LOOKS = 10
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Message = Annotated[str, Field(max_length=1024)]
+
+
+class Phase(StrEnum):
+    """Where a rollout is in its life."""
+
+    PENDING = "Pending"
+    PREFLIGHT = "Preflight"
+    PROGRESSING = "Progressing"
+    SOAKING = "Soaking"
+    COMPLETED = "Completed"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+
+
+class Plan(Wire):
+    """What is in force: the spec with every default resolved, once per attempt."""
+
+    generation: int
+    operator_version: str
+    attempt: int
+    profile: Profile
+    custom: CustomMetrics | None = None
+    source: Side
+    target: Side
+    traffic: Traffic
+    steps: Annotated[list[Step], Field(max_length=64)]
+    analysis: Analysis
+    gates: Annotated[list[Gate], Field(max_length=16)]
+    guards: Guards = Guards()
+
+
+class Summary(Wire):
+    """What the printer columns read."""
+
+    phase: str = Field(default="", description="The phase, or Paused.")
+    step: str = ""
+    weight: int | None = None
+    delivered: str = ""
+    verdict: str = ""
+    message: Message = ""
+    source: str = ""
+    target: str = ""
+
+
+class StepStatus(Wire):
+    """The step in force; ``index`` counts from 0."""
+
+    index: int
+    total: int
+    kind: StepKind
+    description: str
+    started_at: datetime = Field(
+        description="When the step was entered; moved on by the time spent paused."
+    )
+    delivered_at: datetime | None = Field(
+        default=None,
+        description="When the step's weight was first accepted and counted at the gateway.",
+    )
+
+
+class Weights(Wire):
+    """Three different facts, never copies of each other."""
+
+    desired: int | None = Field(default=None, description="What the rollout wants.")
+    declared: Percent | None = Field(default=None, description="What the route says, read back.")
+    declared_at: datetime | None = None
+    delivered: Percent | None = Field(default=None, description="What request counters show.")
+    delivered_at: datetime | None = None
+
+
+class EvidenceSums(Wire):
+    """What a gate has gathered in this step, as plain sums over looks; see ``judge.evidence``."""
+
+    since: datetime
+    sums: Annotated[list[float], Field(max_length=24)]
+
+
+class FrozenReference(Wire):
+    """The source's evidence of the last step that had enough of it."""
+
+    gate: str
+    share: float
+    requests: float
+    correlation: float = 0.0
+    step: int
+
+
+class GateStatus(Wire):
+    """One gate's last verdict with what it rests on."""
+
+    name: str
+    verdict: Verdict
+    reason: str
+    message: Message
+    value: float | None = None
+    bound: float | None = None
+    source_count: float | None = None
+    target_count: float | None = None
+    query: Annotated[str, Field(max_length=4096)] | None = None
+    window: str | None = None
+    looked_at: datetime | None = None
+    failing_since: datetime | None = None
+    evidence: EvidenceSums | None = None
+
+
+class Look(Wire):
+    """One line of what was seen lately."""
+
+    at: datetime
+    weight: int
+    verdict: Verdict
+    message: Message = ""
+
+
+class Transition(Wire):
+    """One entry of the history."""
+
+    at: datetime
+    from_phase: str = Field(alias="from")
+    to_phase: str = Field(alias="to")
+    weight: int | None = None
+    reason: str
+    message: Message = ""
+
+
+class PauseCause(StrEnum):
+    """Why a rollout does not move although nobody is broken."""
+
+    REQUESTED = "Requested"
+    INCONCLUSIVE = "Inconclusive"
+    OUTAGE = "MetricsOutage"
+    OVERRIDDEN = "TrafficOverridden"
+    EMERGENCY_STOP = "EmergencyStop"
+    CONTESTED = "TrafficContested"
+    LOST_STATUS = "StatusLost"
+    BOTH_WORSE = "BothSidesWorse"
+
+
+class PauseStatus(Wire):
+    """A pause in force. Causes other than ``Requested`` end when a person pauses and resumes."""
+
+    cause: PauseCause
+    since: datetime
+    message: Message
+    acknowledged: bool = Field(
+        default=False, description="spec.paused was seen true since; its removal then resumes."
+    )
+
+
+class Status(Wire):
+    """Everything that is known about a rollout."""
+
+    summary: Summary = Summary()
+    phase: Phase | None = None
+    message: Message = ""
+    attempt: int | None = None
+    observed_generation: int | None = None
+    plan: Plan | None = None
+    leader_epoch: int | None = None
+    step: StepStatus | None = None
+    weights: Weights = Weights()
+    pause: PauseStatus | None = None
+    reference: Annotated[list[FrozenReference], Field(max_length=16)] = Field(default_factory=list)
+    executed_steps: Annotated[list[Step], Field(max_length=64)] = Field(default_factory=list)
+    gates: Annotated[list[GateStatus], Field(max_length=16)] = Field(default_factory=list)
+    looks: Annotated[list[Look], Field(max_length=MAX_LOOKS)] = Field(default_factory=list)
+    history: Annotated[list[Transition], Field(max_length=MAX_HISTORY)] = Field(
+        default_factory=list
+    )
+    outage_since: datetime | None = None
+    enforced_at: Annotated[list[datetime], Field(max_length=5)] = Field(default_factory=list)
+    release_failing_since: datetime | None = None
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
