@@ -1,0 +1,245 @@
+"""All that one look at the world gives. What could not be seen is a value, never an exception."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from cutover.api.status import Plan, Status
+from cutover.judge.histogram import Buckets
+
+# --- the route ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RuleWeights:
+    """The two backends' weights in one rule, as integers on the route (0 to 1,000,000)."""
+
+    rule: int
+    source: int
+    target: int
+    others: int = 0
+    """Sum of the other backends' weights; they are never touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The annotation that says who moves a route's weights, and what they were before."""
+
+    cluster: str
+    """Identity of the cluster that holds the rollout (its kube-system namespace's uid)."""
+    namespace: str
+    name: str
+    uid: str
+    attempt: int
+    epoch: int
+    original: tuple[RuleWeights, ...]
+
+    @property
+    def owner(self) -> str:
+        """``namespace/name`` of the rollout."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSeen:
+    """The route as its API server has it."""
+
+    resource_version: str
+    generation: int
+    rules: tuple[RuleWeights, ...]
+    """The rules meant, each naming both backends; empty when ``problem`` is set."""
+    claim: Claim | None
+    accepted: bool
+    """Accepted and ResolvedRefs are True for every parent, observed at this generation."""
+    acceptance: str
+    """Why not accepted, in words; empty when it is."""
+    problem: str | None = None
+    """BackendNotFound, RuleNotCovered or ClaimUnreadable with a sentence: nothing may be raised."""
+    problem_reason: str | None = None
+    last_manager: str = ""
+    """Field manager of the newest change to the route's spec."""
+    claim_text: str | None = None
+    """The annotation as written, for the patch's test."""
+
+    @property
+    def declared(self) -> float | None:
+        """The target's share of the pair in percent; None when rules differ or nothing is declared."""
+        shares = {
+            round(100.0 * rule.target / (rule.source + rule.target), 6)
+            for rule in self.rules
+            if rule.source + rule.target > 0
+        }
+        empty = any(rule.source + rule.target == 0 for rule in self.rules)
+        return shares.pop() if len(shares) == 1 and not empty else None
+
+    @property
+    def highest(self) -> float:
+        """The largest target share over the rules, in percent; 0 where nothing is declared."""
+        return max(
+            (
+                100.0 * rule.target / (rule.source + rule.target)
+                for rule in self.rules
+                if rule.source + rule.target > 0
+            ),
+            default=0.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RouteGone:
+    """The route or its kind no longer exists."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteUnreadable:
+    """The route's API server could not be asked."""
+
+    reason: str
+    """Unreachable, Forbidden, Unauthorised, CredentialsMissing or CredentialsRefused."""
+    message: str
+
+
+Route = RouteSeen | RouteGone | RouteUnreadable
+
+
+# --- metrics ------------------------------------------------------------------------------------
+
+
+class Missing(StrEnum):
+    """Why a number is not there. None of them is zero, none is bad, none passes a gate."""
+
+    NO_SERIES = "NoSeries"
+    """The server knows no such metric under these matchers."""
+    NO_DATA = "NoData"
+    """The metric exists and the window holds nothing."""
+    NOT_FINITE = "NotFinite"
+    """NaN or infinite."""
+    STALE = "Stale"
+    """The newest sample is too old."""
+    PARTIAL = "Partial"
+    """The server warned that its answer is not whole."""
+    UNAUTHORISED = "Unauthorised"
+    UNREACHABLE = "Unreachable"
+    """No answer in time, connection refused, 5xx, or no Prometheus at that address."""
+    INVALID_QUERY = "InvalidQuery"
+    """The server refused the expression."""
+    CREDENTIALS = "CredentialsMissing"
+    """A Secret that the spec names is missing, malformed or not labelled for use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A number that is not there, with one sentence: what happened, where, what to do."""
+
+    missing: Missing
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WindowReading:
+    """One side over one trailing window. Counts come from ``increase()`` and are no integers."""
+
+    seconds: float
+    requests: float | Gap
+    errors: float | Gap
+    latencies: Mapping[str, Buckets | Gap] = field(default_factory=dict)
+    """By metric name of the gates, e.g. ``TimeToFirstToken``; edges in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideReading:
+    """One side at one instant: the windows asked for, in the order asked for."""
+
+    windows: tuple[WindowReading, ...]
+    scrape_seconds: float | None
+    """The measured time between scrapes; None when it cannot be told."""
+    newest_sample: datetime | None
+    """When the newest sample of the request counter was scraped."""
+    queries: Mapping[str, str] = field(default_factory=dict)
+    """By gate metric (``Requests``, ``Errors`` or a latency's name): the PromQL that was asked."""
+    overlaps: bool = False
+    """Both sides' matchers select a common series."""
+
+
+Reading = SideReading | Gap
+
+
+# --- everything ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What people say, read straight from the object: no schema stands before them."""
+
+    generation: int
+    attempt: int = 1
+    paused: bool = False
+    abort: bool = False
+    approved: frozenset[tuple[str, int]] = frozenset()
+    """(name, attempt) pairs."""
+    deleting: bool = False
+    keep_on_delete: bool = False
+    has_finalizer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are towards other writers."""
+
+    cluster: str
+    namespace: str
+    name: str
+    uid: str
+    epoch: int
+    operator_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The spec cannot be tried: a condition's reason and a sentence naming the field and the fix."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SideReach:
+    """Whether one side's API server answers; None: not looked at."""
+
+    reachable: bool | None = None
+    reason: str = "NotLookedAt"
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOwner:
+    """What is known about the rollout that holds another claim on our route."""
+
+    alive: bool | None
+    """False only when it was proven gone in our own cluster; None: cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look. Fields left at None were not due or not asked for at this look."""
+
+    now: datetime
+    identity: Identity
+    commands: Commands
+    status: Status
+    status_lost: bool
+    """The object is not new (it holds our finalizer) and yet it has no status."""
+    draft: Plan | Refusal
+    """The spec as it stands now, resolved; or why it cannot be."""
+    route: Route | None = None
+    claim_owner: ClaimOwner | None = None
+    source: Reading | None = None
+    target: Reading | None = None
+    source_reach: SideReach = SideReach()
+    target_reach: SideReach = SideReach()
+    latched: str | None = None
+    """A rollback decided earlier whose record may not have reached the status yet: its reason."""
+    latched_message: str = ""

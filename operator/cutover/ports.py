@@ -1,0 +1,118 @@
+"""What the reconciler needs from the world: Protocols of a few methods, one adapter folder behind each.
+
+Every method has a deadline of its own and answers with a value for everything that the world can
+say; an exception out of one of these is a fault of ours.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cutover.decide.observation import Claim, Reading, Route, RouteSeen, RuleWeights
+
+Object = Mapping[str, Any]
+"""A Kubernetes object as its API server sent it."""
+
+
+# --- one route ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChange:
+    """One idempotent write to a route: the weights, and who holds the claim afterwards."""
+
+    weights: tuple[RuleWeights, ...]
+    """The numbers wanted per rule; rules not named here stay as they are."""
+    claim: Claim | None
+    """The claim to leave on the route; None removes it."""
+    pinned: bool = True
+    """Demand the resourceVersion of the look. A rollback that lost three races drops this alone;
+    the tests on backend names and on the claim stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The API server took it."""
+
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Somebody was faster (409), or the route is no longer what was looked at (422): look again."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotWritten:
+    """Unreachable, Forbidden, Unauthorised, Gone or Refused, with one sentence."""
+
+    reason: str
+    message: str
+
+
+WriteResult = Written | Conflict | NotWritten
+
+
+class Router(Protocol):
+    """One route's weights."""
+
+    async def look(self) -> Route:
+        """Read the declared weights, the claim and the gateway's acceptance."""
+
+    async def write(self, seen: RouteSeen, change: RouteChange) -> WriteResult:
+        """Write once; never retries."""
+
+    def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
+        """Return a sentence naming the first weight that the route's numbers cannot express."""
+
+
+# --- one side's metrics -------------------------------------------------------------------------
+
+
+class Metrics(Protocol):
+    """One side's counters and histograms, for the gates of one rollout."""
+
+    async def look(self, windows: Sequence[float]) -> Reading:
+        """Read trailing windows (seconds) that end now, in one request where possible."""
+
+
+# --- the rollouts' own API server ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A Kubernetes Event to be posted about a rollout."""
+
+    reason: str
+    message: str
+    warning: bool = False
+    action: str = "Reconcile"
+
+
+class Rollouts(Protocol):
+    """MigrationRollout objects."""
+
+    async def get(self, namespace: str, name: str) -> Object | NotWritten | None:
+        """Read one afresh; None: it does not exist; NotWritten: the API server did not answer."""
+
+    async def write_status(self, rollout: Object, status: Mapping[str, Any]) -> WriteResult:
+        """Replace the status, demanding the resourceVersion of ``rollout``."""
+
+    async def set_finalizer(self, rollout: Object, *, present: bool) -> WriteResult:
+        """Add or remove our finalizer, demanding the resourceVersion of ``rollout``."""
+
+    async def post(self, rollout: Object, notice: Notice) -> None:
+        """Post an Event; failing is logged and nothing else."""
+
+
+class Leadership(Protocol):
+    """Whether we may write at this very moment."""
+
+    @property
+    def epoch(self) -> int:
+        """Grows with every new leader."""
+
+    def may_write(self) -> bool:
+        """Whether the Lease is valid now, with a margin."""
