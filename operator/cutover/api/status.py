@@ -99,10 +99,28 @@ class Weights(Wire):
     delivered_at: datetime | None = None
 
 
+class OriginalWeights(Wire):
+    """One rule's weights before the first raise, in the route's own numbers."""
+
+    rule: int
+    source: int
+    target: int
+    others: int = 0
+
+
+class Baseline(Wire):
+    """Requests a second that each side's servers counted while the target's weight was 0."""
+
+    source_rate: float
+    target_rate: float
+    measured_at: datetime
+
+
 class EvidenceSums(Wire):
     """What a gate has gathered in this step, as plain sums over looks; see ``judge.evidence``."""
 
-    since: datetime
+    since: datetime = Field(description="Requests before this are not counted.")
+    until: datetime = Field(description="The look that these sums end at.")
     sums: Annotated[list[float], Field(max_length=24)]
 
 
@@ -113,6 +131,7 @@ class FrozenReference(Wire):
     share: float
     requests: float
     correlation: float = 0.0
+    look_size: float = 1.0
     step: int
 
 
@@ -190,6 +209,8 @@ class Status(Wire):
     leader_epoch: int | None = None
     step: StepStatus | None = None
     weights: Weights = Weights()
+    original: Annotated[list[OriginalWeights], Field(max_length=128)] = Field(default_factory=list)
+    baseline: Baseline | None = None
     pause: PauseStatus | None = None
     reference: Annotated[list[FrozenReference], Field(max_length=16)] = Field(default_factory=list)
     executed_steps: Annotated[list[Step], Field(max_length=64)] = Field(default_factory=list)
