@@ -1,0 +1,97 @@
+"""The arithmetic of weights: what a rollout's weight (0 to 100) is in the route's own numbers.
+
+A rule whose only weighted backends are the two gets (100 - w, w). In a rule that shares its traffic
+with others, the sum of the two is kept, so that the others' share stays what it was; a weight that
+this sum cannot express in whole numbers is refused before anything starts (`inexpressible`).
+"""
+
+from collections.abc import Sequence
+from math import gcd, lcm
+
+from cutover.decide.observation import RuleWeights
+
+MAX_WEIGHT = 1_000_000
+"""The largest weight that Gateway API allows on one backend."""
+
+
+def weights_at(original: Sequence[RuleWeights], weight: int) -> tuple[RuleWeights, ...]:
+    """Return the numbers that declare ``weight`` percent on the target, rule by rule.
+
+    At 0 a rule whose original numbers have the target at 0 gets exactly those. A weight that a rule
+    cannot express is rounded towards the source; `inexpressible` tells beforehand.
+    """
+    return tuple(_rule_at(rule, weight) for rule in original)
+
+
+def restored(
+    seen: Sequence[RuleWeights], original: Sequence[RuleWeights]
+) -> tuple[RuleWeights, ...]:
+    """Return what a rollback writes, for the rules that are on the route now.
+
+    Each rule gets its original numbers. One that is not known (added, moved or shared with others
+    since, or no claim can be read) keeps its sum, all of it on the source: this never fails.
+    """
+    known = {(rule.rule, rule.others): rule for rule in original if rule.target == 0}
+    return tuple(known.get((rule.rule, rule.others)) or _all_on_source(rule) for rule in seen)
+
+
+def matches(seen: Sequence[RuleWeights], original: Sequence[RuleWeights], weight: int) -> bool:
+    """Tell whether the route declares ``weight`` in every rule of ``original``, and has no more rules.
+
+    Without other backends only the share counts: (50, 50) and (1, 1) are the same. With others the
+    numbers themselves count, because the sum of the two decides what the others get.
+    """
+    wanted = {rule.rule: rule for rule in weights_at(original, weight)}
+    return {rule.rule for rule in seen} == set(wanted) and all(
+        _same_share(rule, wanted[rule.rule]) for rule in seen
+    )
+
+
+def inexpressible(original: Sequence[RuleWeights], weights: Sequence[int]) -> str | None:
+    """Return a sentence naming the first weight that the route's numbers cannot express."""
+    for rule in original:
+        total = rule.source + rule.target
+        if total == 0:
+            return (
+                f"rule {rule.rule} of the route sends nothing to either backend (both weights are 0):"
+                " give the source backend a weight, for example 100"
+            )
+        if rule.others == 0:
+            continue
+        for weight in weights:
+            if total * weight % 100:
+                return _sentence(rule, weight, weights)
+    return None
+
+
+def _rule_at(rule: RuleWeights, weight: int) -> RuleWeights:
+    if weight == 0 and rule.target == 0:
+        return rule
+    total = 100 if rule.others == 0 else rule.source + rule.target
+    target = total * weight // 100
+    return RuleWeights(rule.rule, total - target, target, rule.others)
+
+
+def _all_on_source(rule: RuleWeights) -> RuleWeights:
+    return RuleWeights(rule.rule, rule.source + rule.target, 0, rule.others)
+
+
+def _same_share(seen: RuleWeights, wanted: RuleWeights) -> bool:
+    if wanted.others or seen.others:
+        return seen == wanted
+    seen_total, wanted_total = seen.source + seen.target, wanted.source + wanted.target
+    if seen_total == 0 or wanted_total == 0:
+        return seen_total == wanted_total
+    return seen.target * wanted_total == wanted.target * seen_total
+
+
+def _sentence(rule: RuleWeights, weight: int, weights: Sequence[int]) -> str:
+    total = rule.source + rule.target
+    factor = lcm(*(100 // gcd(total * each, 100) for each in weights))
+    problem = (
+        f"rule {rule.rule} of the route has other backends, and {weight} % of the two backends'"
+        f" sum {total} is no whole number"
+    )
+    if factor * max(total, rule.others) > MAX_WEIGHT:
+        return f"{problem}: change the rule's weights so that the two add up to 100"
+    return f"{problem}: multiply every weight of that rule by {factor}"
