@@ -83,10 +83,6 @@ class StepStatus(Wire):
     started_at: datetime = Field(
         description="When the step was entered; moved on by the time spent paused."
     )
-    delivered_at: datetime | None = Field(
-        default=None,
-        description="When the step's weight was first accepted and counted at the gateway.",
-    )
 
 
 class Weights(Wire):
@@ -97,6 +93,12 @@ class Weights(Wire):
     declared_at: datetime | None = None
     delivered: Percent | None = Field(default=None, description="What request counters show.")
     delivered_at: datetime | None = None
+    applied: int | None = Field(
+        default=None, description="The last weight of ours that the gateway was seen to have."
+    )
+    applied_at: datetime | None = Field(
+        default=None, description="Since when; moved on by the time spent paused."
+    )
 
 
 class OriginalWeights(Wire):
