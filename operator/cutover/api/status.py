@@ -119,9 +119,8 @@ class Baseline(Wire):
 
 
 class EvidenceSums(Wire):
-    """What a gate has gathered in this step, as plain sums over looks; see ``judge.evidence``."""
+    """What a gate has gathered since ``status.evidenceSince``: plain sums over looks (judge.evidence)."""
 
-    since: datetime = Field(description="Requests before this are not counted.")
     until: datetime = Field(description="The look that these sums end at.")
     sums: Annotated[list[float], Field(max_length=24)]
 
@@ -199,6 +198,15 @@ class PauseStatus(Wire):
     )
 
 
+class RollbackStatus(Wire):
+    """Why the traffic is being put back, or was."""
+
+    reason: Annotated[str, Field(max_length=128)]
+    message: Message
+    decided_at: datetime
+    restored_at: datetime | None = None
+
+
 class Status(Wire):
     """Everything that is known about a rollout."""
 
@@ -221,7 +229,15 @@ class Status(Wire):
     history: Annotated[list[Transition], Field(max_length=MAX_HISTORY)] = Field(
         default_factory=list
     )
+    evidence_since: datetime | None = Field(
+        default=None, description="Requests before this are not counted by the gates."
+    )
     outage_since: datetime | None = None
+    trouble: Message = Field(
+        default="",
+        description="The last write to the route that did not succeed; empty when all did.",
+    )
+    rollback: RollbackStatus | None = None
     enforced_at: Annotated[list[datetime], Field(max_length=5)] = Field(default_factory=list)
     release_failing_since: datetime | None = None
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
