@@ -151,6 +151,12 @@ class GateStatus(Wire):
     window: str | None = None
     looked_at: datetime | None = None
     failing_since: datetime | None = None
+    pauses: bool = Field(
+        default=False, description="A Fail that pauses instead of rolling back: both sides got worse."
+    )
+    requests_missing: float | None = Field(
+        default=None, description="About how many more target requests a verdict needs."
+    )
     evidence: EvidenceSums | None = None
 
 

@@ -128,6 +128,8 @@ class Missing(StrEnum):
     """The server refused the expression."""
     CREDENTIALS = "CredentialsMissing"
     """A Secret that the spec names is missing, malformed or not labelled for use."""
+    SIDES_OVERLAP = "SidesOverlap"
+    """Both sides select a common series."""
 
 
 @dataclass(frozen=True, slots=True)

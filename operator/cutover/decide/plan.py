@@ -1,0 +1,180 @@
+"""The spec with every default resolved: what is in force for one attempt."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from cutover.api.quantities import parse_duration
+from cutover.api.spec import Gate, Profile, Soak, Spec, Step, StepKind
+from cutover.api.status import Plan
+from cutover.decide.observation import Commands, Refusal
+
+DEFAULT_STEPS = (
+    *(Step(weight=weight) for weight in (1, 5, 10, 25, 50, 75, 100)),
+    Step(soak=Soak(duration="1h")),
+)
+
+
+def read_commands(rollout: Mapping[str, Any], finalizer: str, keep: bool) -> Commands:
+    """Read what people say without trusting any schema: a field of the wrong type is as if absent."""
+    meta = rollout.get("metadata") or {}
+    spec = rollout.get("spec")
+    spec = spec if isinstance(spec, Mapping) else {}
+    attempt = spec.get("attempt")
+    given = spec.get("approved")
+    approved = frozenset(
+        (str(one["name"]), int(one["attempt"]))
+        for one in (given if isinstance(given, list) else [])
+        if isinstance(one, Mapping) and "name" in one and isinstance(one.get("attempt"), int)
+    )
+    return Commands(
+        generation=int(meta.get("generation") or 0),
+        attempt=attempt if isinstance(attempt, int) and attempt >= 1 else 1,
+        paused=spec.get("paused") is True,
+        abort=spec.get("abort") is True,
+        approved=approved,
+        deleting=bool(meta.get("deletionTimestamp")),
+        keep_on_delete=keep,
+        has_finalizer=finalizer in (meta.get("finalizers") or []),
+    )
+
+
+def resolve(
+    rollout: Mapping[str, Any],
+    *,
+    operator_version: str,
+    default_gates: Mapping[Profile, Sequence[Gate]],
+    metrics: Mapping[Profile, Sequence[str]],
+) -> Plan | Refusal:
+    """Turn the spec into a plan, or say in one sentence what is wrong with it.
+
+    ``default_gates`` are each profile's own gates, ``metrics`` the latencies it can tell.
+    """
+    try:
+        spec = Spec.model_validate(rollout.get("spec") or {})
+    except ValidationError as error:
+        return Refusal("InvalidSpec", _first_fault(error))
+    gates = list(spec.gates) if spec.gates is not None else list(default_gates[spec.profile])
+    plan = Plan(
+        generation=int(rollout["metadata"].get("generation") or 0),
+        operator_version=operator_version,
+        attempt=spec.attempt or 1,
+        profile=spec.profile,
+        custom=spec.custom,
+        source=spec.source,
+        target=spec.target,
+        traffic=spec.traffic,
+        steps=list(spec.steps) if spec.steps is not None else list(DEFAULT_STEPS),
+        analysis=spec.analysis,
+        gates=gates,
+        guards=spec.guards,
+    )
+    return _refusal(plan, str(rollout["metadata"]["namespace"]), metrics) or plan
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
+    return f"spec{path} cannot be used ({fault['msg']}): correct it and apply again"
+
+
+def _refusal(
+    plan: Plan, namespace: str, metrics: Mapping[Profile, Sequence[str]]
+) -> Refusal | None:
+    return (
+        _steps_refusal(plan.steps)
+        or _gates_refusal(plan, metrics)
+        or _durations_refusal(plan)
+        or _namespace_refusal(plan, namespace)
+    )
+
+
+def _steps_refusal(steps: Sequence[Step]) -> Refusal | None:
+    weights = [step.weight for step in steps if step.weight is not None]
+    if not weights or weights[-1] != 100:
+        return Refusal("InvalidSpec", "spec.steps never reaches 100: end its weights with 100")
+    if any(a >= b for a, b in zip(weights, weights[1:], strict=False)):
+        return Refusal("InvalidSpec", "spec.steps must raise the weight with every weight step")
+    soaks = [i for i, step in enumerate(steps) if step.kind is StepKind.SOAK]
+    if soaks and soaks != [len(steps) - 1]:
+        return Refusal("InvalidSpec", "spec.steps may hold one soak, as its last step")
+    return None
+
+
+def _gates_refusal(plan: Plan, metrics: Mapping[Profile, Sequence[str]]) -> Refusal | None:
+    custom = tuple(one.metric for one in plan.custom.latencies) if plan.custom else ()
+    for side_name, side in (("source", plan.source), ("target", plan.target)):
+        profile = side.profile or plan.profile
+        if profile is Profile.CUSTOM and plan.custom is None:
+            return Refusal(
+                "InvalidSpec",
+                f"the {side_name}'s profile is Custom: give its PromQL in spec.custom",
+            )
+        known = custom if profile is Profile.CUSTOM else tuple(metrics[profile])
+        for gate in plan.gates:
+            if (gate.latency is None) == (gate.error_rate is None):
+                return Refusal(
+                    "InvalidSpec", f"gate {gate.name} needs exactly one of latency and errorRate"
+                )
+            if gate.latency is not None and gate.latency.metric not in known:
+                names = ", ".join(known) or "none"
+                return Refusal(
+                    "UnknownMetric",
+                    f"gate {gate.name} asks for {gate.latency.metric}, which the {side_name}'s"
+                    f" profile {profile} cannot tell; it knows: {names}",
+                )
+    return None
+
+
+def _durations_refusal(plan: Plan) -> Refusal | None:
+    analysis = plan.analysis
+    if parse_duration(analysis.min_duration) > parse_duration(analysis.max_duration):
+        return Refusal("InvalidSpec", "spec.analysis.minDuration is longer than maxDuration")
+    return None
+
+
+def _namespace_refusal(plan: Plan, namespace: str) -> Refusal | None:
+    """In the operator's own cluster a rollout may only touch its own namespace."""
+    for field, ref in (
+        ("source", plan.source.cluster),
+        ("target", plan.target.cluster),
+        ("traffic", plan.traffic.cluster),
+    ):
+        if ref.kubeconfig_secret_ref is None and ref.namespace not in (None, namespace):
+            return Refusal(
+                "NamespaceNotAllowed",
+                f"spec.{field}.cluster.namespace is {ref.namespace}, but in the operator's own cluster"
+                f" only the rollout's namespace {namespace} may be used: move the rollout there or"
+                " name a kubeconfigSecretRef",
+            )
+    return None
+
+
+def edited(plan: Plan, draft: Plan) -> bool:
+    """Whether the draft differs in anything but its generation and its author."""
+    neutral = {"generation": 0, "operator_version": "", "attempt": 0}
+    return plan.model_copy(update=neutral) != draft.model_copy(update=neutral)
+
+
+def edit_refusal(plan: Plan, draft: Plan, executed: int) -> Refusal | None:
+    """Say why the draft cannot replace the plan once ``executed`` steps (the current one included) are past."""
+    if plan.steps[:executed] != draft.steps[:executed]:
+        return Refusal(
+            "RewritesPast",
+            f"spec.steps changes one of the first {executed} steps, which are done or under way: the"
+            " rollout goes on by its frozen plan; put these steps back as they were and change later ones",
+        )
+    frozen = {"on_override", "delivery"}
+    moved = (
+        plan.source.cluster != draft.source.cluster
+        or plan.target.cluster != draft.target.cluster
+        or plan.traffic.model_dump(exclude=frozen) != draft.traffic.model_dump(exclude=frozen)
+    )
+    if moved:
+        return Refusal(
+            "ImmutableWhileMoving",
+            "spec.source.cluster, spec.target.cluster and spec.traffic cannot change while traffic"
+            " moves: the rollout goes on by its frozen plan; abort first, then raise attempt",
+        )
+    return None
