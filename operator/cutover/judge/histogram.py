@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import accumulate
 from math import inf, isclose, isfinite, isnan
 
 from cutover.judge.evidence import Count
+from cutover.judge.wording import duration
+
+_SKEW = 0.05
+"""By how much of all requests a cumulative count may fall short of the one below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,12 @@ class Buckets:
 
     @classmethod
     def parse(cls, counts: Mapping[str, float]) -> "Buckets | None":
-        """Read ``le`` texts ("1", "1.0", "+Inf") and their counts; None without +Inf or with a NaN.
+        """Read ``le`` texts ("1", "1.0", "+Inf") and their counts; None where they are no histogram.
 
         One edge written in two ways (two clients behind one ``sum by (le)``) is one edge: the counts add up.
-        Scrapes that hit the buckets of one histogram at different moments can make a higher bucket smaller;
-        each count is then raised to the one below it.
+        Scrapes that hit the buckets of one histogram at different moments can make a higher bucket a little
+        smaller; each count is then raised to the one below it. No histogram: no +Inf, a NaN, or counts
+        that fall by more than that, as when servers with different edges are added up.
         """
         by_edge: dict[float, float] = {}
         for le, count in counts.items():
@@ -45,30 +49,15 @@ class Buckets:
         if inf not in by_edge:
             return None
         edges = tuple(sorted(by_edge))
-        return cls(edges, tuple(accumulate((by_edge[edge] for edge in edges), max)))
+        counted = [by_edge[edge] for edge in edges]
+        risen = tuple(accumulate(counted, max))
+        fall = max(high - count for high, count in zip(risen, counted, strict=True))
+        return cls(edges, risen) if fall <= max(2.0, _SKEW * risen[-1]) else None
 
     def on(self, edges: Sequence[float]) -> "Buckets":
         """Keep these edges, each of which must be one of ours: cumulative counts stay exact."""
         at = dict(zip(self.edges, self.cumulative, strict=True))
         return Buckets(tuple(edges), tuple(at[edge] for edge in edges))
-
-
-class Snap(StrEnum):
-    """How a threshold came to sit on an edge."""
-
-    EXACT = "Exact"
-    STRICTER = "Stricter"
-    """The largest edge below the threshold."""
-    LOOSER = "Looser"
-    """There is none below: the smallest edge above."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapped:
-    """The edge that stands for a threshold."""
-
-    edge: float
-    how: Snap
 
 
 def common_edges(a: Sequence[float], b: Sequence[float]) -> tuple[float, ...]:
@@ -83,19 +72,26 @@ def aligned(a: Buckets, b: Buckets) -> tuple[Buckets, Buckets]:
     return a.on(edges), b.on(edges)
 
 
-def snap(threshold: float, edges: Sequence[float]) -> Snapped | None:
+def snap(threshold: float, edges: Sequence[float]) -> float | None:
     """Choose the finite edge that stands for a threshold; None when there is no finite edge.
 
     The largest edge at or below it, which is stricter than asked; only without one the smallest above.
     """
     finite = sorted(edge for edge in edges if isfinite(edge))
-    for edge in finite:
-        if isclose(edge, threshold, rel_tol=1e-9):
-            return Snapped(edge, Snap.EXACT)
-    below = [edge for edge in finite if edge < threshold]
-    if below:
-        return Snapped(below[-1], Snap.STRICTER)
-    return Snapped(finite[0], Snap.LOOSER) if finite else None
+    at_or_below = [edge for edge in finite if edge <= threshold * (1.0 + 1e-9)]
+    if at_or_below:
+        return at_or_below[-1]
+    return finite[0] if finite else None
+
+
+def snapped(threshold: float, edge: float) -> str | None:
+    """Say in seconds that a threshold is judged at another edge than itself; None when it is not."""
+    if isclose(edge, threshold, rel_tol=1e-9):
+        return None
+    how = "the next bucket edge below" if edge < threshold else "the lowest bucket edge"
+    return (
+        f"{duration(threshold)} is no bucket edge on both sides; judged at {duration(edge)}, {how}"
+    )
 
 
 def share_above(buckets: Buckets, edge: float) -> Count:
