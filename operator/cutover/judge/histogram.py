@@ -72,26 +72,30 @@ def aligned(a: Buckets, b: Buckets) -> tuple[Buckets, Buckets]:
     return a.on(edges), b.on(edges)
 
 
-def snap(threshold: float, edges: Sequence[float]) -> float | None:
-    """Choose the finite edge that stands for a threshold; None when there is no finite edge.
+@dataclass(frozen=True, slots=True)
+class Snapped:
+    """The bucket edge that stands for a threshold."""
+
+    edge: float
+    note: str | None
+    """One sentence where the edge is not the threshold asked for; None where it is."""
+
+
+def snap(threshold: float, edges: Sequence[float]) -> Snapped | None:
+    """Choose the finite edge that stands for a threshold (seconds); None when there is no finite edge.
 
     The largest edge at or below it, which is stricter than asked; only without one the smallest above.
     """
     finite = sorted(edge for edge in edges if isfinite(edge))
-    at_or_below = [edge for edge in finite if edge <= threshold * (1.0 + 1e-9)]
-    if at_or_below:
-        return at_or_below[-1]
-    return finite[0] if finite else None
-
-
-def snapped(threshold: float, edge: float) -> str | None:
-    """Say in seconds that a threshold is judged at another edge than itself; None when it is not."""
-    if isclose(edge, threshold, rel_tol=1e-9):
+    if not finite:
         return None
-    how = "the next bucket edge below" if edge < threshold else "the lowest bucket edge"
-    return (
-        f"{duration(threshold)} is no bucket edge on both sides; judged at {duration(edge)}, {how}"
-    )
+    at_or_below = [edge for edge in finite if edge <= threshold * (1.0 + 1e-9)]
+    edge = at_or_below[-1] if at_or_below else finite[0]
+    if isclose(edge, threshold, rel_tol=1e-9):
+        return Snapped(edge, None)
+    which = "the next lower" if at_or_below else "the lowest"
+    note = f"{duration(threshold)} is no bucket edge of both sides: judged at {duration(edge)}, {which} edge"
+    return Snapped(edge, note)
 
 
 def share_above(buckets: Buckets, edge: float) -> Count:
