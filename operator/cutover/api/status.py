@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from cutover.api.conditions import Condition
+from cutover.api.rules import Rule, keyed_by, ruled_by
 from cutover.api.spec import (
     Analysis,
     CustomMetrics,
@@ -85,6 +86,15 @@ class StepStatus(Wire):
     )
 
 
+class OriginalWeights(Wire):
+    """One rule's weights before the first raise, in the route's own numbers."""
+
+    rule: int
+    source: int
+    target: int
+    others: int = 0
+
+
 class Weights(Wire):
     """Three different facts, never copies of each other."""
 
@@ -99,15 +109,10 @@ class Weights(Wire):
     applied_at: datetime | None = Field(
         default=None, description="Since when; moved on by the time spent paused."
     )
-
-
-class OriginalWeights(Wire):
-    """One rule's weights before the first raise, in the route's own numbers."""
-
-    rule: int
-    source: int
-    target: int
-    others: int = 0
+    standing: Annotated[list[OriginalWeights], Field(max_length=128)] | None = Field(
+        default=None,
+        description="Somebody else's weights, left as they are until the rollout is resumed.",
+    )
 
 
 class Baseline(Wire):
@@ -152,7 +157,8 @@ class GateStatus(Wire):
     looked_at: datetime | None = None
     failing_since: datetime | None = None
     pauses: bool = Field(
-        default=False, description="A Fail that pauses instead of rolling back: both sides got worse."
+        default=False,
+        description="A Fail that pauses instead of rolling back: both sides got worse.",
     )
     requests_missing: float | None = Field(
         default=None, description="About how many more target requests a verdict needs."
@@ -214,7 +220,16 @@ class RollbackStatus(Wire):
 
 
 class Status(Wire):
-    """Everything that is known about a rollout."""
+    """Everything that is known about a rollout; written by the operator alone."""
+
+    model_config = ruled_by(
+        Rule(
+            "!has(oldSelf.leaderEpoch)"
+            " || (has(self.leaderEpoch) && self.leaderEpoch >= oldSelf.leaderEpoch)",
+            "leaderEpoch never falls: a newer leader has written this status, so stop writing",
+            at=".leaderEpoch",
+        )
+    )
 
     summary: Summary = Summary()
     phase: Phase | None = None
@@ -246,4 +261,6 @@ class Status(Wire):
     rollback: RollbackStatus | None = None
     enforced_at: Annotated[list[datetime], Field(max_length=5)] = Field(default_factory=list)
     release_failing_since: datetime | None = None
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    conditions: Annotated[list[Condition], Field(max_length=16), keyed_by("type")] = Field(
+        default_factory=list
+    )

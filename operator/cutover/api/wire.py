@@ -12,4 +12,5 @@ class Wire(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         extra="ignore",
+        use_attribute_docstrings=True,
     )
