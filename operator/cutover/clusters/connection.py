@@ -1,0 +1,235 @@
+"""One cluster's API server: five verbs and a watch, each with a deadline, each answered by a value.
+
+A `Connection` outlives its credentials: `replace` swaps the pool beneath it, so whoever holds one
+need not care about rotation.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from cutover.clusters.answers import Answer, Failed, Ok, Reason, read
+from cutover.clusters.pool import Pool
+
+DEADLINE = 5.0
+"""Seconds for a request with everything that belongs to it; a rollback gives itself 2."""
+SILENCE = 75.0
+"""Seconds without a byte after which a watch is dead: API servers send a bookmark each minute."""
+PAGE = "500"
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+Refresh = Callable[[], Awaitable[bool]]
+"""Look for newer credentials; True: there are some, and they are in force now."""
+Query = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a watch: ADDED, MODIFIED, DELETED or BOOKMARK."""
+
+    type: str
+    object: Mapping[str, Any]
+
+
+class Connection:
+    """A handle to one cluster; it stays the same when the credentials change."""
+
+    def __init__(self, pool: Pool, name: str, refresh: Refresh | None = None) -> None:
+        self.name = name
+        """The cluster in words, for sentences: ``cluster of Secret inference/gke`` and the like."""
+        self.generation = 0
+        """Grows with every `replace`: what was read before may have come from another server."""
+        self._pool = pool
+        self._refresh = refresh
+
+    @property
+    def server(self) -> str:
+        """The address in use."""
+        return self._pool.access.server
+
+    @property
+    def pool(self) -> Pool:
+        """The pool in use."""
+        return self._pool
+
+    def replace(self, pool: Pool) -> None:
+        """Use other credentials from the next request on."""
+        self._pool = pool
+        self.generation += 1
+
+    async def get(
+        self, path: str, query: Query | None = None, *, deadline: float = DEADLINE
+    ) -> Answer:
+        """Read one object."""
+        return await self._ask("GET", path, query, deadline=deadline)
+
+    async def list_all(
+        self, path: str, query: Query | None = None, *, deadline: float = DEADLINE
+    ) -> Answer:
+        """Read a list page by page; the deadline is for all of them."""
+        items: list[Any] = []
+        pages = {**(query or {}), "limit": PAGE}
+        ends = asyncio.get_running_loop().time() + deadline
+        while True:
+            left = ends - asyncio.get_running_loop().time()
+            answer = await self._ask("GET", path, pages, deadline=max(0.0, left))
+            if isinstance(answer, Failed):
+                return answer
+            items += answer.body.get("items") or ()
+            token = (answer.body.get("metadata") or {}).get("continue")
+            if not token:
+                return Ok({**answer.body, "items": items})
+            pages["continue"] = token
+
+    async def patch(
+        self,
+        path: str,
+        body: Any,
+        content_type: str,
+        query: Query | None = None,
+        *,
+        deadline: float = DEADLINE,
+    ) -> Answer:
+        """Change one object by a patch of the given content type."""
+        return await self._ask("PATCH", path, query, body, content_type, deadline=deadline)
+
+    async def post(
+        self, path: str, body: Any, query: Query | None = None, *, deadline: float = DEADLINE
+    ) -> Answer:
+        """Create one object."""
+        return await self._ask("POST", path, query, body, deadline=deadline)
+
+    async def put(
+        self, path: str, body: Any, query: Query | None = None, *, deadline: float = DEADLINE
+    ) -> Answer:
+        """Replace one object."""
+        return await self._ask("PUT", path, query, body, deadline=deadline)
+
+    async def delete(
+        self, path: str, query: Query | None = None, *, deadline: float = DEADLINE
+    ) -> Answer:
+        """Delete one object."""
+        return await self._ask("DELETE", path, query, deadline=deadline)
+
+    async def watch(
+        self, path: str, query: Query, *, silence: float = SILENCE, deadline: float = DEADLINE
+    ) -> AsyncIterator[Event | Failed]:
+        """Yield changes until the server ends the watch; a `Failed` is always the last one.
+
+        ``deadline`` is for the answer's beginning, ``silence`` for every wait after it. Close the
+        iterator (``contextlib.aclosing``) to end the stream.
+        """
+        pool, url = self._pool, self._pool.url(path)
+        whole = {**query, "watch": "true", "allowWatchBookmarks": "true"}
+        try:
+            async with asyncio.timeout(deadline):
+                response = await pool.open(path, whole, silence)
+            async with response:
+                if response.status != 200:
+                    yield _failed(read("WATCH", url, response.status, await response.read()))
+                    return
+                async for line in _lines(response):
+                    seen = _event(line, url)
+                    yield seen
+                    if isinstance(seen, Failed):
+                        return
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            yield _unreachable("WATCH", url, error, silence)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        *,
+        deadline: float,
+    ) -> Answer:
+        try:
+            async with asyncio.timeout(deadline):
+                answer = await self._send(method, path, query, body, content_type)
+                refused = isinstance(answer, Failed) and answer.reason is Reason.UNAUTHORISED
+                if refused and await self._look_for_credentials():
+                    answer = await self._send(method, path, query, body, content_type)
+                return answer
+        except (aiohttp.ClientError, OSError) as error:
+            return _unreachable(method, self._pool.url(path), error, deadline)
+
+    async def _send(
+        self, method: str, path: str, query: Query | None, body: Any, content_type: str
+    ) -> Answer:
+        pool = self._pool
+        status, content = await pool.send(method, path, query, body, content_type)
+        return read(method, pool.url(path), status, content)
+
+    async def _look_for_credentials(self) -> bool:
+        if self._refresh is not None:
+            return await self._refresh()
+        return self._pool.forget_token()
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+
+
+def _event(line: bytes, url: str) -> Event | Failed:
+    try:
+        content = json.loads(line)
+        kind, seen = content["type"], content["object"]
+    except (ValueError, KeyError, TypeError):
+        return Failed(
+            0, Reason.UNREACHABLE, f"the watch of {url} brought something that is no event"
+        )
+    if kind != "ERROR":
+        return Event(str(kind), seen)
+    code = seen.get("code") if isinstance(seen, dict) else None
+    return _failed(
+        read("WATCH", url, code if isinstance(code, int) else 500, json.dumps(seen).encode())
+    )
+
+
+def _failed(answer: Answer) -> Failed:
+    if isinstance(answer, Failed):
+        return answer
+    return Failed(0, Reason.UNREACHABLE, "the watch was answered with a single object")
+
+
+def _unreachable(method: str, url: str, error: Exception, seconds: float) -> Failed:
+    """Say why no answer came. Only the kind of error is told: its text may quote a header."""
+    if isinstance(error, TimeoutError):
+        what = (
+            f"did not answer {method} within {seconds:g} s: check the cluster and the network to it"
+        )
+    elif isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
+        what = (
+            "shows a certificate that cannot be trusted"
+            f" ({_certificate_problem(error)}): check certificate-authority-data and tls-server-name"
+        )
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error.strerror or type(error.os_error).__name__
+        what = f"cannot be reached ({cause}): check the address and the network to it"
+    else:
+        what = f"broke the connection off ({type(error).__name__}): check the cluster"
+    return Failed(0, Reason.UNREACHABLE, f"{url} {what}")
+
+
+def _certificate_problem(error: Exception) -> str:
+    cause = (
+        error.certificate_error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError)
+        else error
+    )
+    return str(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or "TLS failed")

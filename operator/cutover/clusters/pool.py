@@ -1,0 +1,208 @@
+"""TLS and pooled TCP connections towards one API server, from `kubernetes.aio`'s rest layer.
+
+The rest layer is used without its models: turning every answer into typed objects costs more than
+all the rest of a look. Its default deadline of 300 s is never in force (`connection.py`).
+"""
+
+import asyncio
+import base64
+import contextlib
+import os
+import ssl
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+
+from cutover.clusters.kubeconfig import Access, Unusable
+
+MAX_REQUESTS = 32
+"""At once, to one server; streams do not count."""
+_AGENT = f"cutover/{version('cutover')}"
+_KEEP_ALIVE = 60.0
+_TOKEN_FILE_AGE = 60.0
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+
+
+class Pool:
+    """Sends requests to one server. `Connection` sets the deadlines."""
+
+    def __init__(self, access: Access, rest: "_Rest") -> None:
+        self.access = access
+        self._rest = rest
+        self._room = asyncio.Semaphore(MAX_REQUESTS)
+        self._closed = False
+        self._token = ""
+        self._token_read_at = float("-inf")
+
+    @classmethod
+    def build(cls, access: Access, where: str) -> "Pool | Unusable":
+        """Load the certificates; a PEM that cannot be loaded is named by its field."""
+        try:
+            rest = _Rest(_configuration(access))
+        except (ssl.SSLError, ValueError):
+            return Unusable(
+                f"{where}: certificate-authority-data holds no certificate that can be loaded:"
+                " give the cluster's CA certificate in PEM"
+            )
+        try:
+            _load_client_certificate(rest.ssl_context, access)
+        except (ssl.SSLError, ValueError):
+            return Unusable(
+                f"{where}: client-certificate-data and client-key-data are no pair that can be"
+                " loaded: give a certificate with its own key, not encrypted"
+            )
+        return cls(access, rest)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> tuple[int, bytes]:
+        """Send one request and read the whole answer; raises aiohttp.ClientError or OSError."""
+        headers = self._headers()
+        if body is not None:
+            headers["Content-Type"] = content_type
+        async with self._room:
+            self._refuse_when_closed()
+            url = self.url(path, query)
+            async with await self._rest.send(method, url, headers, body, _NO_TIMEOUT) as response:
+                return response.status, await response.read()
+
+    async def open(
+        self, path: str, query: Mapping[str, str], silence: float
+    ) -> aiohttp.ClientResponse:
+        """Open a stream that fails when nothing comes for ``silence`` seconds."""
+        self._refuse_when_closed()
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=silence)
+        return await self._rest.send("GET", self.url(path, query), self._headers(), None, timeout)
+
+    def url(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        """Return the whole address of a path."""
+        return f"{self.access.server}{path}" + (f"?{urlencode(query)}" if query else "")
+
+    def forget_token(self) -> bool:
+        """Have the token file read again at the next request; False where there is none."""
+        self._token_read_at = float("-inf")
+        return self.access.token_file is not None
+
+    async def close(self) -> None:
+        """Let requests under way end (they have deadlines), then cut every stream."""
+        for _ in range(MAX_REQUESTS):
+            await self._room.acquire()
+        self._closed = True
+        self._room = asyncio.Semaphore(MAX_REQUESTS)
+        await self._rest.close()
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise aiohttp.ClientConnectionError("the connection is no longer in use")
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": _AGENT}
+        access = self.access
+        token = access.token if access.token_file is None else self._token_from(access.token_file)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        elif access.username is not None:
+            pair = f"{access.username}:{access.password or ''}".encode()
+            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        return headers
+
+    def _token_from(self, file: str) -> str:
+        now = time.monotonic()
+        if now - self._token_read_at > _TOKEN_FILE_AGE:
+            # While the file is being replaced, the last token is still good.
+            with contextlib.suppress(OSError):
+                self._token = Path(file).read_text(encoding="ascii").strip()
+                self._token_read_at = now
+        return self._token
+
+
+class _Rest(RESTClientObject):
+    """One session without cookies, ``~/.netrc``, redirects or a limit that streams could use up."""
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: Any,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, for a stream's silence
+    ) -> aiohttp.ClientResponse:
+        answer = await self.request(  # type: ignore[no-untyped-call]
+            method, url, headers=headers, body=body, _request_timeout=timeout
+        )
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    def _create_pool_manager(self) -> aiohttp.ClientSession:
+        no_redirects = aiohttp.TraceConfig()
+        no_redirects.on_request_redirect.append(_refuse_redirect)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, ssl=self.ssl_context, keepalive_timeout=_KEEP_ALIVE
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[no_redirects],
+            read_bufsize=2**18,
+        )
+
+
+async def _refuse_redirect(_session: object, _context: object, _parameters: object) -> None:
+    raise aiohttp.ClientError("it redirects, which no API server does")
+
+
+def _configuration(access: Access) -> Configuration:
+    configuration = Configuration(
+        host=access.server,
+        ca_cert_data=access.ca,
+        verify_ssl=not access.insecure,
+        tls_server_name=access.tls_server_name,
+        proxy=access.proxy or _proxy_of_environment(access.server),
+    )
+    # Python 3.13 is stricter than Go: it would refuse the CA of many a cluster that kubectl takes.
+    configuration.disable_strict_ssl_verification = True
+    return configuration
+
+
+def _proxy_of_environment(server: str) -> str | None:
+    parts = urlsplit(server)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def _load_client_certificate(context: ssl.SSLContext, access: Access) -> None:
+    if access.certificate is None or access.key is None:
+        return
+    with _as_file(f"{access.certificate}\n{access.key}\n") as path:
+        context.load_cert_chain(path, password="")  # an encrypted key must fail, not ask a terminal
+
+
+@contextlib.contextmanager
+def _as_file(content: str) -> Iterator[str]:
+    """Give a path to the content, in memory where the system can: the key shall not touch a disk."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("client-certificate")
+        try:
+            os.write(descriptor, content.encode())
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+    else:
+        with tempfile.NamedTemporaryFile("w", encoding="ascii") as file:
+            file.write(content)
+            file.flush()
+            yield file.name
