@@ -103,6 +103,10 @@ class Weights(Wire):
     declared_at: datetime | None = None
     delivered: Percent | None = Field(default=None, description="What request counters show.")
     delivered_at: datetime | None = None
+    delivery_ok: bool | None = Field(
+        default=None, description="Whether requests show the declared weight; absent while too few."
+    )
+    delivery_message: Message = ""
     applied: int | None = Field(
         default=None, description="The last weight of ours that the gateway was seen to have."
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cutover.api.status import Status
-from cutover.decide.observation import Claim, RuleWeights
+from cutover.decide.observation import Claim, Refusal, RuleWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The action is done first, then the status is written: a raise is only ever chosen when the
-    status that was read already holds the intent, and a rollback must not wait for a status write.
+    """The action is done first, then the status is written.
+
+    A raise is only ever chosen when the status that was read already holds the intent, and a
+    rollback must not wait for a status write.
     """
 
     status: Status
@@ -76,5 +78,7 @@ class Decision:
     finalizer: bool | None = None
     """Whether our finalizer must be there; None: leave it."""
     said: tuple[Said, ...] = ()
+    refusal: Refusal | None = None
+    """Why the spec as it stands cannot be followed; the rollout waits, or goes on by its frozen plan."""
     look_again: timedelta | None = None
     """None: nothing to wait for; only a change of the object wakes it."""

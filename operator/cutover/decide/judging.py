@@ -73,13 +73,14 @@ def _latency_counts(gate: Gate, source: WindowReading, target: WindowReading) ->
         found.append(buckets)
     left, right = aligned(found[0], found[1])
     threshold = parse_duration(gate.latency.threshold).total_seconds()
-    edge = snap(threshold, left.edges)
-    if edge is None:
+    snapped = snap(threshold, left.edges)
+    if snapped is None:
         return Gap(
             Missing.NO_DATA,
             f"gate {gate.name}: the two sides' histograms of {gate.latency.metric} have no bucket edge in"
             " common; give both servers the same buckets",
         )
+    edge = snapped.edge
     return GateCounts(share_above(left, edge), share_above(right, edge), edge)
 
 
@@ -131,9 +132,7 @@ def judge_gate(
     return judge_errors(error_rule, evidence, **terms)  # type: ignore[arg-type]
 
 
-def reference_for(
-    status: Status, gate: str, evidence: Evidence, weight: float
-) -> Reference | None:
+def reference_for(status: Status, gate: str, evidence: Evidence, weight: float) -> Reference | None:
     """The frozen reference, where the source gets too few requests to compare with; else None."""
     frozen = next((one for one in status.reference if one.gate == gate), None)
     if frozen is None:

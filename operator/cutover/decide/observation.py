@@ -240,6 +240,8 @@ class Observation:
     claim_owner: ClaimOwner | None = None
     source: Reading | None = None
     target: Reading | None = None
+    long_window: float | None = None
+    """Seconds back to where the evidence (or the weight) begins; None: only the guards looked."""
     source_reach: SideReach = SideReach()
     target_reach: SideReach = SideReach()
     latched: str | None = None

@@ -1,6 +1,7 @@
 """The spec with every default resolved: what is in force for one attempt."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ DEFAULT_STEPS = (
 )
 
 
-def read_commands(rollout: Mapping[str, Any], finalizer: str, keep: bool) -> Commands:
+def read_commands(rollout: Mapping[str, Any], *, finalizer: str, keep: bool) -> Commands:
     """Read what people say without trusting any schema: a field of the wrong type is as if absent."""
     meta = rollout.get("metadata") or {}
     spec = rollout.get("spec")
@@ -94,7 +95,7 @@ def _steps_refusal(steps: Sequence[Step]) -> Refusal | None:
     weights = [step.weight for step in steps if step.weight is not None]
     if not weights or weights[-1] != 100:
         return Refusal("InvalidSpec", "spec.steps never reaches 100: end its weights with 100")
-    if any(a >= b for a, b in zip(weights, weights[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(weights)):
         return Refusal("InvalidSpec", "spec.steps must raise the weight with every weight step")
     soaks = [i for i, step in enumerate(steps) if step.kind is StepKind.SOAK]
     if soaks and soaks != [len(steps) - 1]:

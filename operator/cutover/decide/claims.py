@@ -1,0 +1,60 @@
+"""Whose route it is (law 11)."""
+
+from cutover.api.status import Status
+from cutover.decide.observation import Claim, Observation, RouteSeen, RuleWeights
+from cutover.decide.record import from_status
+
+
+def ours(seen: Observation, claim: Claim | None) -> bool:
+    """Whether this very object holds the claim, in whatever attempt or epoch."""
+    me = seen.identity
+    return claim is not None and claim.uid == me.uid and claim.cluster == me.cluster
+
+
+def namesake(seen: Observation, claim: Claim | None) -> bool:
+    """Whether a rollout of our name in our cluster holds it: us, or us before a restore."""
+    me = seen.identity
+    return (
+        claim is not None
+        and claim.cluster == me.cluster
+        and (claim.namespace, claim.name) == (me.namespace, me.name)
+    )
+
+
+def current(seen: Observation, status: Status, claim: Claim | None) -> bool:
+    """Whether it is ours in this attempt and this leader's epoch: only then may anything be raised."""
+    return (
+        claim is not None
+        and ours(seen, claim)
+        and claim.epoch == seen.identity.epoch
+        and claim.attempt == (status.attempt or 1)
+    )
+
+
+def newer(seen: Observation, claim: Claim | None) -> bool:
+    """Whether a later leader has written it: then this process must write nothing."""
+    return claim is not None and ours(seen, claim) and claim.epoch > seen.identity.epoch
+
+
+def claim_for(seen: Observation, status: Status, original: tuple[RuleWeights, ...]) -> Claim:
+    """The claim as it must stand on the route."""
+    me = seen.identity
+    return Claim(
+        cluster=me.cluster,
+        namespace=me.namespace,
+        name=me.name,
+        uid=me.uid,
+        attempt=status.attempt or 1,
+        epoch=me.epoch,
+        original=original,
+    )
+
+
+def original_weights(seen: Observation, status: Status) -> tuple[RuleWeights, ...]:
+    """The numbers before the first raise: as the status has them, else as the route's claim has."""
+    if status.original:
+        return from_status(status.original)
+    route = seen.route
+    if isinstance(route, RouteSeen) and route.claim is not None and namesake(seen, route.claim):
+        return route.claim.original
+    return ()

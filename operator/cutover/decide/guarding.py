@@ -1,0 +1,145 @@
+"""From both sides' trailing windows to a guard's breach."""
+
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+from cutover.api.spec import Gate, Guard
+from cutover.api.status import Plan, Status
+from cutover.decide import clocks
+from cutover.decide.judging import gate_counts
+from cutover.decide.looking import REFERENCE_WINDOW, SCRAPE_UNKNOWN
+from cutover.decide.observation import Gap, Observation, SideReading, WindowReading
+from cutover.judge import guards
+from cutover.judge.evidence import Count
+from cutover.judge.histogram import quantile_bracket
+
+SLOWEST_WINDOW = REFERENCE_WINDOW
+END_TO_END = "EndToEnd"
+"""The latency, where a profile has it, that covers a whole request."""
+
+
+def find_breach(
+    seen: Observation, status: Status, plan: Plan, disabled: AbstractSet[Guard]
+) -> guards.Breach | None:
+    """Return the first breach: unanswered, then errors, then latency gate by gate."""
+    target = seen.target
+    if not isinstance(target, SideReading):
+        return None
+    source = seen.source if isinstance(seen.source, SideReading) else None
+    lengths = guards.guard_windows(target.scrape_seconds or SCRAPE_UNKNOWN)
+    pairs = _pairs(source, target, lengths)
+    if Guard.UNANSWERED not in disabled and source is not None:
+        breach = _unanswered(seen, status, source, target, pairs)
+        if breach is not None:
+            return breach
+    if Guard.ERROR_BURST not in disabled:
+        breach = guards.error_burst([_errors(*pair) for pair in pairs])
+        if breach is not None:
+            return breach
+    if Guard.LATENCY_BURST not in disabled:
+        return _latency_burst(status, plan, pairs)
+    return None
+
+
+_Pair = tuple[WindowReading | None, WindowReading]
+
+
+def _pairs(
+    source: SideReading | None, target: SideReading, lengths: tuple[float, ...]
+) -> list[_Pair]:
+    """The guards' own windows, both sides; the evidence's long window is not theirs."""
+    beside = {one.seconds: one for one in source.windows} if source else {}
+    asked = [one for one in target.windows if one.seconds <= SLOWEST_WINDOW]
+    exact = [one for one in asked if one.seconds in lengths]
+    return [(beside.get(one.seconds), one) for one in (exact or asked)]
+
+
+def _count(window: WindowReading | None) -> Count | None:
+    if window is None or isinstance(window.requests, Gap):
+        return None
+    errors = 0.0 if isinstance(window.errors, Gap) else window.errors
+    return Count(window.requests, min(errors, window.requests))
+
+
+def _errors(source: WindowReading | None, target: WindowReading) -> guards.WindowCounts:
+    return guards.WindowCounts(target.seconds, _count(source), _count(target))
+
+
+def _latency_burst(status: Status, plan: Plan, pairs: list[_Pair]) -> guards.Breach | None:
+    for gate in plan.gates:
+        if gate.latency is None:
+            continue
+        windows: list[guards.WindowCounts] = []
+        edge = 0.0
+        for source, target in pairs:
+            counts = gate_counts(gate, source or target, target)
+            if isinstance(counts, Gap):
+                continue
+            edge = counts.edge_seconds
+            windows.append(
+                guards.WindowCounts(
+                    target.seconds, counts.source if source is not None else None, counts.target
+                )
+            )
+        breach = guards.latency_burst(
+            windows, gate=gate.name, edge_seconds=edge, reference_share=_reference(status, gate)
+        )
+        if breach is not None:
+            return breach
+    return None
+
+
+def _reference(status: Status, gate: Gate) -> float | None:
+    return next((one.share for one in status.reference if one.gate == gate.name), None)
+
+
+def _unanswered(
+    seen: Observation,
+    status: Status,
+    source: SideReading,
+    target: SideReading,
+    pairs: list[_Pair],
+) -> guards.Breach | None:
+    weights = status.weights
+    if weights.applied_at is None or not weights.applied:
+        return None
+    scrape = target.scrape_seconds or source.scrape_seconds or SCRAPE_UNKNOWN
+    windows = [_silence(*pair) for pair in pairs]
+    return guards.unanswered(
+        windows,
+        guards.Delivery(
+            weight=float(weights.applied),
+            since_raise=clocks.waited(weights.applied_at, seen.now).total_seconds(),
+            scrape=scrape,
+            source_age=_age(source, seen.now),
+            target_age=_age(target, seen.now),
+            source_p99=_p99(source),
+        ),
+    )
+
+
+def _silence(source: WindowReading | None, target: WindowReading) -> guards.WindowCounts:
+    """Counts for the guard against silence: a target that has never answered counts as nothing answered."""
+    came = Count(0.0) if isinstance(target.requests, Gap) else _count(target)
+    return guards.WindowCounts(target.seconds, _count(source), came)
+
+
+def _age(side: SideReading, now: datetime) -> float | None:
+    if side.newest_sample is None:
+        return None
+    return max(0.0, (now - side.newest_sample).total_seconds())
+
+
+def _p99(source: SideReading) -> float | None:
+    """The upper end of the bracket around the source's 99th percentile, in seconds."""
+    for window in sorted(source.windows, key=lambda one: -one.seconds):
+        names = [END_TO_END] if END_TO_END in window.latencies else list(window.latencies)
+        uppers: list[float] = []
+        for name in names:
+            buckets = window.latencies[name]
+            bracket = None if isinstance(buckets, Gap) else quantile_bracket(buckets, 0.99)
+            if bracket is not None:
+                uppers.append(bracket[1])
+        if uppers:
+            return max(uppers)
+    return None
