@@ -29,7 +29,13 @@ def start_etcd(program: Path, folder: Path, port: int, peer_port: int) -> Child:
 
 
 def start_apiserver(
-    program: Path, name: str, folder: Path, credentials: Credentials, etcd_port: int, port: int
+    program: Path,
+    name: str,
+    folder: Path,
+    credentials: Credentials,
+    *,
+    etcd_port: int,
+    port: int,
 ) -> Child:
     """RBAC is on and the certificate is real; no controllers run, so nothing is garbage collected."""
     return Child(

@@ -57,7 +57,12 @@ class Cluster:
     def admin_token(self) -> str:
         return self.tokens["admin"]
 
-    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
+    def kubectl(
+        self,
+        *arguments: str,
+        input: str | None = None,  # noqa: A002 - as subprocess calls it
+        check: bool = True,
+    ) -> str:
         """Standard output as the admin; with check=False, standard error follows it."""
         done = subprocess.run(
             [self.kubectl_program, f"--kubeconfig={self.kubeconfig}", *arguments],

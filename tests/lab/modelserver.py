@@ -19,7 +19,7 @@ import numpy as np
 from tests.lab import openai, ports, vllm_metrics
 from tests.lab.http1 import Reply, Request, ServerConnection
 from tests.lab.levers import Levers
-from tests.lab.model import RIGHT, WRONG, TinyModel, natural_length
+from tests.lab.model import RIGHT, WRONG, TinyModel, decode, natural_length
 from tests.lab.vllm_metrics import Metrics
 
 KEPT_ARRIVALS = 500_000
@@ -117,19 +117,19 @@ class ModelServer:
             "/v2/health/live": self._health,
         }
 
-    def _metrics(self, request: Request, reply: Reply) -> None:
+    def _metrics(self, _request: Request, reply: Reply) -> None:
         if self.levers.metrics:
             reply.send(200, self.metrics.exposition(), vllm_metrics.CONTENT_TYPE)
         else:
             reply.send(500, "metrics are broken", "text/plain")
 
-    def _health(self, request: Request, reply: Reply) -> None:
+    def _health(self, _request: Request, reply: Reply) -> None:
         reply.send(200 if self.levers.ready else 503, b"")
 
-    def _models(self, request: Request, reply: Reply) -> None:
+    def _models(self, _request: Request, reply: Reply) -> None:
         reply.send(200, openai.models(self.levers.model, self.levers.max_model_len))
 
-    def _version(self, request: Request, reply: Reply) -> None:
+    def _version(self, _request: Request, reply: Reply) -> None:
         reply.send(200, json.dumps({"version": self.levers.version}))
 
     def _chat(self, request: Request, reply: Reply) -> None:
@@ -330,7 +330,7 @@ class Generation:
     def _emit(self) -> None:
         self._count += 1
         if self._question.stream:
-            text = openai.decode((self._ids[self._count - 1],))
+            text = decode((self._ids[self._count - 1],))
             finish = self._finish if self._count == self._length else None
             self._exchange.reply.chunk(openai.event(self._question, self._name, text, finish))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import httpx
 
@@ -103,6 +103,7 @@ def make_route(
     namespace: str,
     name: str,
     slot: Slot,
+    *,
     backends_order: Sequence[str] = ("source", "target"),
     third_backend: tuple[str, int] | None = None,
     rules: int = 1,
@@ -204,7 +205,7 @@ class WeightLog:
     def history(self) -> list[Weights]:
         return [change.weights for change in self.changes]
 
-    def start(self) -> "WeightLog":
+    def start(self) -> Self:
         self._see(self._cluster.call("GET", self._path))
         self.writes = 0
         self._task = background.start(self._watch())
@@ -223,7 +224,7 @@ class WeightLog:
         )
         return self.changes[-1]
 
-    def __enter__(self) -> "WeightLog":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(

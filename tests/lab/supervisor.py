@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import httpx
 import yaml
 
 from tests.lab import apiserver, gateway, parts, prometheus
@@ -76,7 +75,7 @@ class Supervisor:
         self._start_prometheus()
         source = self._cluster("source")
         for side in SIDES:
-            self._wait(f"kube-apiserver-{side}", lambda side=side: self._api_ready(side))
+            self._wait(f"kube-apiserver-{side}", partial(self._api_ready, side))
         prepare_source(source, self._programs["gateway-crds"], self._gateway)
         envoy = gateway.start_envoy(self._programs["contour"], self._folder, self._gateway)
         self._children.append(envoy)
@@ -116,7 +115,14 @@ class Supervisor:
         self._children.append(apiserver.start_etcd(etcd, folder, port, self._etcd_peer_port))
         for side, api_port in self._api_ports.items():
             self._children.append(
-                apiserver.start_apiserver(program, side, folder, self._credentials, port, api_port)
+                apiserver.start_apiserver(
+                    program,
+                    side,
+                    folder,
+                    self._credentials,
+                    etcd_port=port,
+                    port=api_port,
+                )
             )
             server, ca = f"https://127.0.0.1:{api_port}", self._credentials.ca.read_text()
             path = folder / f"{side}.kubeconfig"
@@ -239,9 +245,11 @@ def up(plan: Plan, owner: int | None = None) -> None:
 
     signal.signal(signal.SIGTERM, interrupt)
     plan.folder.mkdir(parents=True, exist_ok=True)
+    (plan.folder / "supervisor.pid").write_text(str(os.getpid()))
     began = time.monotonic()
-    supervisor = Supervisor(plan)
+    supervisor = None
     try:
+        supervisor = Supervisor(plan)
         description = supervisor.start()
         description.write(plan.folder / "lab.json")
         seconds = time.monotonic() - began
@@ -250,4 +258,5 @@ def up(plan: Plan, owner: int | None = None) -> None:
     except KeyboardInterrupt:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     finally:
-        supervisor.stop()
+        if supervisor is not None:
+            supervisor.stop()

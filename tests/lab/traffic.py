@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from tests.lab.children import Child
@@ -71,6 +71,7 @@ class Traffic:
         lab: Lab,
         host: str,
         rate: float,
+        *,
         log: Path | None = None,
         path: str = CHAT,
         body: str = "",
@@ -107,7 +108,7 @@ class Traffic:
         )
         self._child: Child | None = None
 
-    def start(self) -> "Traffic":
+    def start(self) -> Self:
         """Returns when the first request is about to leave."""
         spec, errors = self.log.with_suffix(".json"), self.log.with_suffix(".err")
         spec.write_text(json.dumps(asdict(self._plan)))
@@ -149,7 +150,7 @@ class Traffic:
                 raise TimeoutError(f"{len(self.records())} of {count} requests in {seconds} s")
             time.sleep(0.05)
 
-    def __enter__(self) -> "Traffic":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(

@@ -7,7 +7,7 @@ which are all scraped every second: prometheus_client's objects would cost a cor
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client.utils import floatToGoString
@@ -84,7 +84,7 @@ class Histogram:
 
     def _lines(self, name: str, labels: Labels) -> Iterator[str]:
         for edge, below in zip(self._edges, accumulate(self._tallies), strict=True):
-            yield sample(f"{name}_bucket", labels | {"le": floatToGoString(edge)}, below)
+            yield sample(f"{name}_bucket", labels | {"le": as_text(edge)}, below)
         yield sample(f"{name}_count", labels, sum(self._tallies))
         yield sample(f"{name}_sum", labels, self._total)
 
@@ -173,7 +173,7 @@ class Metrics:
             yield sample(f"{name}_created", labels, self._created)
 
     def _histograms(
-        self, texts: dict[str, tuple[str, tuple[float, ...]]], histograms: dict[str, Histogram]
+        self, texts: Mapping[str, tuple[str, tuple[float, ...]]], histograms: dict[str, Histogram]
     ) -> Iterator[str]:
         for name, (help_text, _) in texts.items():
             yield header(name, "histogram", help_text)
@@ -207,4 +207,8 @@ def header(name: str, kind: str, help_text: str) -> str:
 def sample(name: str, labels: Labels, value: float) -> str:
     """A line as prometheus_client writes it: labels in alphabetical order."""
     inside = ",".join(f'{label}="{labels[label]}"' for label in sorted(labels))
-    return f"{name}{{{inside}}} {floatToGoString(value)}"
+    return f"{name}{{{inside}}} {as_text(value)}"
+
+
+def as_text(value: float) -> str:
+    return str(floatToGoString(value))  # type: ignore[no-untyped-call]

@@ -1,0 +1,103 @@
+"""What every test may ask for: a lab, a slot of it, two clusters.
+
+The repository's root is put on the path so that tests can import `tests.lab`; the package under
+test is the installed one.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from tests.lab import Cluster, Lab, Slot, parts
+from tests.lab.kind import KindUnavailableError, kind_clusters
+from tests.lab.session import borrowed_slot, end_shared_lab, shared_lab
+
+FOLDER = pytest.StashKey[Path]()
+OWNER = pytest.StashKey[int]()
+LAB_FIXTURES = {"lab", "slot", "borrow_slot", "clusters"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "take `clusters` from kind instead of the lab (also CUTOVER_TEST_KIND=1)"
+    parser.addoption("--kind", action="store_true", default=False, help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is None:
+        config.stash[FOLDER] = Path(tempfile.mkdtemp(prefix="cutover-lab-"))
+        config.stash[OWNER] = os.getpid()
+    else:
+        config.stash[FOLDER] = Path(worker["lab_folder"])
+        config.stash[OWNER] = worker["lab_owner"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["lab_folder"] = str(node.config.stash[FOLDER])
+    node.workerinput["lab_owner"] = node.config.stash[OWNER]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build missing parts now, where no test's timeout runs."""
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if session.config.option.collectonly or not asked & LAB_FIXTURES:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        parts.ensure()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") or FOLDER not in config.stash:
+        return
+    end_shared_lab(config.stash[FOLDER])
+    shutil.rmtree(config.stash[FOLDER], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Lab:
+    """The session's lab; started by the first test that needs it."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slots = int(os.environ.get("CUTOVER_LAB_SLOTS", str(max(8, 3 * workers))))
+    return shared_lab(pytestconfig.stash[FOLDER], pytestconfig.stash[OWNER], slots)
+
+
+@pytest.fixture
+def borrow_slot(lab: Lab) -> Iterator[Callable[[], Slot]]:
+    """For tests that need several pairs of model servers: each call takes one more."""
+    with ExitStack() as borrowed:
+        yield lambda: borrowed.enter_context(borrowed_slot(lab))
+
+
+@pytest.fixture
+def slot(borrow_slot: Callable[[], Slot]) -> Slot:
+    """A pair of model servers that this test has for itself."""
+    return borrow_slot()
+
+
+@pytest.fixture(scope="session")
+def clusters(
+    pytestconfig: pytest.Config,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Cluster, Cluster]]:
+    """Source and target: from the lab, or from kind with `--kind`."""
+    if not (pytestconfig.getoption("--kind") or os.environ.get("CUTOVER_TEST_KIND")):
+        lab: Lab = request.getfixturevalue("lab")
+        yield lab.source, lab.target
+        return
+    try:
+        with kind_clusters(tmp_path_factory.mktemp("kind")) as both:
+            yield both
+    except KindUnavailableError as reason:
+        pytest.skip(str(reason))
