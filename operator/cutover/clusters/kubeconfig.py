@@ -18,12 +18,13 @@ import yaml
 MAX_TEXT = 256 * 1024
 """Characters; more would keep the process busy parsing."""
 
-_FILES = {
+FILES = {
     "certificate-authority": "certificate-authority-data",
     "client-certificate": "client-certificate-data",
     "client-key": "client-key-data",
     "tokenFile": "token",
 }
+"""Fields that point to files, and the inline ones that say the same."""
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 _CERTIFICATE = re.compile("-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----")
 
@@ -63,14 +64,21 @@ def parse(text: str, where: str, *, allow_insecure: bool = False) -> Access | Un
     """Read the current context; ``where`` names the Secret and key, or the file, in sentences."""
     try:
         document = _load(text)
-        cluster, user = current(document)
+        cluster, user = _current(document)
         return _access(cluster, user, allow_insecure=allow_insecure)
     except _UnusableError as unusable:
         return Unusable(f"{where}: {unusable}")
 
 
-def current(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return the cluster and the user of the current context."""
+def entries_in_use(document: object) -> tuple[dict[str, Any], ...]:
+    """Return the cluster and the user of the current context; nothing where `parse` would refuse."""
+    try:
+        return _current(document) if isinstance(document, dict) else ()
+    except _UnusableError:
+        return ()
+
+
+def _current(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     name = document.get("current-context")
     if not isinstance(name, str) or not name:
         raise _UnusableError("the kubeconfig has no current-context: set it")
@@ -95,9 +103,7 @@ def _load(text: str) -> Mapping[str, Any]:
     return document
 
 
-def _named(
-    document: Mapping[str, Any], plural: str, singular: str, name: object
-) -> Mapping[str, Any]:
+def _named(document: Mapping[str, Any], plural: str, singular: str, name: object) -> dict[str, Any]:
     entries = document.get(plural)
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and entry.get("name") == name and name:
@@ -152,7 +158,7 @@ def _refuse_what_is_not_inline(cluster: Mapping[str, Any], user: Mapping[str, An
         raise _UnusableError(
             "auth-provider is not supported: put a token or a client certificate in its place"
         )
-    for name, inline in _FILES.items():
+    for name, inline in FILES.items():
         if cluster.get(name) or user.get(name):
             raise _UnusableError(f"{name} points to a file: give its content as {inline}")
     if any(user.get(name) for name in _IMPERSONATION):
