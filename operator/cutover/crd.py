@@ -60,6 +60,7 @@ KNOWN: Final = (
 
 ASKED_ONLY: Final = frozenset(
     {RULES, "required", "enum", "pattern", "minLength", "minItems", "minProperties", "minimum"}
+    | {"maxLength", "maxItems", "maxProperties"}
     | {"maximum", "description", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"}
     | {"x-kubernetes-map-type"}
 )

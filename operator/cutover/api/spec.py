@@ -33,6 +33,7 @@ KeyName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA
 Label = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
+ADDRESS_PATTERN = r"^https?://[^\s?#]+$"
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
 MatcherValue = Annotated[str, Field(min_length=1, max_length=253)]
 Query = Annotated[
@@ -208,9 +209,9 @@ class Prometheus(Wire):
 
     address: Annotated[
         str,
-        Field(min_length=8, max_length=2048, pattern=r"^https?://[^\s?#]+$"),
+        Field(min_length=8, max_length=2048, pattern=ADDRESS_PATTERN),
         Rule(
-            "isURL(self) && url(self).getHostname() != ''",
+            f"self.matches(r'{ADDRESS_PATTERN}') && isURL(self) && url(self).getHostname() != ''",
             "write the base URL of the Prometheus API, such as http://prometheus.monitoring:9090",
         ),
         Rule(

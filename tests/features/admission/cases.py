@@ -1,0 +1,544 @@
+"""One case for each rule of the definition: what it refuses, what it still admits.
+
+A case names the schema path that carries the rule and the words of its sentence. Transition rules
+start from a stored object with a status; the others are tried on creation.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.features.admission.rollouts import Json, at, spec
+
+
+@dataclass(frozen=True)
+class Case:
+    id: str
+    carrier: str
+    sentence: str
+    refused: list[Json]
+    admitted: list[Json]
+    blamed: str = ""
+    stored: Json | None = None
+    """Transition rules: the object before the edit."""
+    status: Json = field(default_factory=dict)
+    edits_status: bool = False
+
+
+def value_case(
+    carrier: str,
+    sentence: str,
+    refused: Iterable[Any],
+    admitted: Iterable[Any],
+    place: Callable[[Any], Json] | None = None,
+) -> Case:
+    """A rule on one value; `place` makes the edit where the path leads through a list."""
+    put = place or (lambda value: at(carrier, value))
+    return Case(
+        carrier, carrier, sentence, [put(v) for v in refused], [put(v) for v in admitted], carrier
+    )
+
+
+def duration_case(
+    carrier: str,
+    shortest: str,
+    longest: str,
+    refused: Iterable[str],
+    place: Callable[[str], Json] | None = None,
+) -> Case:
+    named = {"720h": " (30 days)", "168h": " (7 days)"}.get(longest, "")
+    sentence = f"write a duration from {shortest} to {longest}{named}, such as 30s"
+    nonsense = ("soon", "1d", "-5s", "999999999999999999h")
+    return value_case(carrier, sentence, (*refused, *nonsense), (shortest, longest), place)
+
+
+END = {"weight": 100}
+LATENCY = {"metric": "TimeToFirstToken", "threshold": "1s", "maxAbove": "5%", "margin": "2.5%"}
+ERRORS = {"max": "1%", "ratio": "2"}
+QUERY = "sum(increase(done_total{$matchers}[$window]))"
+CUSTOM = {"requests": QUERY, "errors": QUERY}
+QUERY_SENTENCE = "use both $matchers and $window in the query, as in sum(increase("
+SECRET = {"name": "prometheus", "key": "token"}
+
+
+def pause(duration: str) -> Json:
+    return spec({"steps": [{"pause": {"duration": duration}}, END]})
+
+
+def soak(duration: str) -> Json:
+    return spec({"steps": [END, {"soak": {"duration": duration}}]})
+
+
+def steps(*each: Json) -> Json:
+    return spec({"steps": list(each)})
+
+
+def gates(*each: Json) -> Json:
+    return spec({"gates": list(each)})
+
+
+def latency(**changed: str) -> Json:
+    return gates({"name": "latency", "latency": LATENCY | changed})
+
+
+def errors(**changed: str) -> Json:
+    return gates({"name": "errors", "errorRate": ERRORS | changed})
+
+
+def custom(edit: Json) -> Json:
+    return spec({"profile": "Custom", "custom": CUSTOM | edit})
+
+
+def side(name: str) -> list[Case]:
+    """Both sides obey the same rules."""
+    here = f"spec.{name}.prometheus"
+
+    def put(edit: Json) -> Json:
+        return at(here, edit)
+
+    return [
+        Case(
+            f"{here}: one Authorization header",
+            here,
+            "set authorization or basicAuth, not both",
+            [
+                put(
+                    {
+                        "authorization": {"credentials": SECRET},
+                        "basicAuth": {"username": SECRET, "password": SECRET},
+                    }
+                )
+            ],
+            [
+                put({"authorization": {"credentials": SECRET}}),
+                put({"basicAuth": {"username": SECRET, "password": SECRET}}),
+            ],
+        ),
+        Case(
+            f"{here}: certificates need TLS",
+            here,
+            "tlsConfig has no effect on http://: write the address with https://",
+            [put({"address": "http://p:9090", "tlsConfig": {"serverName": "p"}})],
+            [put({"address": "https://p:9090", "tlsConfig": {"serverName": "p"}})],
+        ),
+        value_case(
+            f"{here}.address",
+            "write the base URL of the Prometheus API, such as http://prometheus.monitoring:9090",
+            [
+                "prometheus:9090",
+                "ftp://prometheus",
+                "http://:9090",
+                "http://[::1",
+                "http://p?a=b",
+                "http://p/#a",
+            ],
+            ["http://p", "https://p.example/prefix/", "http://[::1]:9090"],
+        ),
+        value_case(
+            f"{here}.address",
+            "keep credentials out of the address: put them into a Secret",
+            ["https://me:secret@p.example", "https://me@p.example"],
+            ["https://p.example/@me"],
+        ),
+        value_case(
+            f"{here}.matchers",
+            "a matcher's key must be the name of a Prometheus label, such as cluster",
+            [{"2nd": "x"}, {"a-b": "x"}, {"a{}": "x"}, {"__name__": "x"}, {"le": "1"}],
+            [{"_a9": "x"}, {"Cluster": "x", "cluster": None}],
+        ),
+        value_case(
+            f"{here}.matchers",
+            "a matcher's value must be one line without control characters",
+            [{"cluster": "a\nb"}, {"cluster": "a\u0000b"}, {"cluster": "\u007f"}],
+            [{"cluster": 'a"b\\c é'}],
+        ),
+        value_case(
+            f"{here}.authorization.type",
+            "use basicAuth for user name and password",
+            ["Basic", "basic"],
+            ["Bearer", "Token"],
+            lambda word: put({"authorization": {"type": word, "credentials": SECRET}}),
+        ),
+        Case(
+            f"{here}.tlsConfig: certificate and key",
+            f"{here}.tlsConfig",
+            "a client certificate needs both: set cert and keySecret, or neither",
+            [
+                put({"address": "https://p", "tlsConfig": {"cert": {"secret": SECRET}}}),
+                put({"address": "https://p", "tlsConfig": {"keySecret": SECRET}}),
+            ],
+            [
+                put(
+                    {
+                        "address": "https://p",
+                        "tlsConfig": {"cert": {"secret": SECRET}, "keySecret": SECRET},
+                    }
+                ),
+                put({"address": "https://p", "tlsConfig": {"ca": {"secret": SECRET}}}),
+            ],
+        ),
+    ]
+
+
+SAME = {"address": "http://p:9090", "matchers": {"cluster": "one"}}
+
+
+def backends(source: Json, target: Json) -> Json:
+    both = {"sourceBackend": {"name": "chat"} | source, "targetBackend": {"name": "chat"} | target}
+    return at("spec.traffic.httpRoute", both)
+
+
+STATIC: list[Case] = [
+    *side("source"),
+    *side("target"),
+    Case(
+        "custom profile without queries",
+        "spec",
+        "profile Custom needs spec.custom: write there the PromQL",
+        [spec({"profile": "Custom"}), at("spec.target.profile", "Custom")],
+        [
+            spec({"profile": "Custom", "custom": CUSTOM}),
+            spec({"custom": CUSTOM, "source": {"profile": "Custom"}}),
+            spec({"profile": "Custom", "abort": True}),
+        ],
+        "spec.custom",
+    ),
+    Case(
+        "queries without custom profile",
+        "spec",
+        "spec.custom is read only with profile Custom: set profile: Custom",
+        [spec({"custom": CUSTOM})],
+        [spec({"custom": CUSTOM, "target": {"profile": "Custom"}})],
+        "spec.custom",
+    ),
+    Case(
+        "both sides read the same series",
+        "spec",
+        "source and target read the same series (equal address and matchers)",
+        [spec({"source": {"prometheus": SAME}, "target": {"prometheus": SAME}})],
+        [
+            spec(
+                {
+                    "source": {"prometheus": SAME},
+                    "target": {"prometheus": SAME | {"matchers": {"cluster": "two"}}},
+                }
+            ),
+            spec(
+                {
+                    "source": {"prometheus": SAME},
+                    "target": {"prometheus": SAME | {"address": "http://q:9090"}},
+                }
+            ),
+        ],
+        "spec.target.prometheus.matchers",
+    ),
+    *(
+        value_case(
+            carrier,
+            QUERY_SENTENCE,
+            ["sum(done_total)", "sum(done_total{$matchers})", "sum(increase(done_total[$window]))"],
+            [QUERY],
+            place,
+        )
+        for carrier, place in (
+            ("spec.custom.requests", lambda query: custom({"requests": query})),
+            ("spec.custom.errors", lambda query: custom({"errors": query})),
+            (
+                "spec.custom.latencies[].buckets",
+                lambda query: custom({"latencies": [{"metric": "EndToEnd", "buckets": query}]}),
+            ),
+        )
+    ),
+    Case(
+        "one latency metric twice",
+        "spec.custom.latencies",
+        "two latencies have the same metric: give each its own",
+        [custom({"latencies": [{"metric": "EndToEnd", "buckets": QUERY}] * 2})],
+        [custom({"latencies": [{"metric": m, "buckets": QUERY} for m in ("EndToEnd", "First")]})],
+    ),
+    Case(
+        "equal backends",
+        "spec.traffic.httpRoute",
+        "sourceBackend and targetBackend name the same backend: name two",
+        [
+            backends({}, {}),
+            backends({"kind": "Service"}, {}),
+            backends({"group": ""}, {}),
+            backends({"port": 8000}, {}),
+            backends({"port": 8000}, {"port": 8000}),
+            backends({"namespace": "a", "kind": "X"}, {"namespace": "a", "kind": "X"}),
+        ],
+        [
+            backends({}, {"name": "other"}),
+            backends({"namespace": "a"}, {"namespace": "b"}),
+            backends({}, {"namespace": "b"}),
+            backends({}, {"group": "multicluster.x-k8s.io", "kind": "ServiceImport"}),
+            backends({"kind": "Backend"}, {}),
+            backends({"port": 8000}, {"port": 8001}),
+        ],
+    ),
+    Case(
+        "weights fall",
+        "spec.steps",
+        "weights must rise from step to step: put the smaller weight first",
+        [
+            steps({"weight": 50}, {"weight": 25}, END),
+            steps({"weight": 25}, {"weight": 25}, END),
+            steps(END, {"weight": 5}),
+        ],
+        [steps({"weight": 1}, {"approval": {"name": "go"}}, {"weight": 2}, END), steps(END)],
+    ),
+    Case(
+        "weights end below 100",
+        "spec.steps",
+        "the last weight must be 100: add a step weight: 100",
+        [
+            steps({"weight": 50}),
+            steps({"approval": {"name": "go"}}),
+            steps({"weight": 99}, {"soak": {"duration": "1h"}}),
+        ],
+        [steps({"weight": 50}, END)],
+    ),
+    Case(
+        "soak is not last",
+        "spec.steps",
+        "write at most one soak, as the last step",
+        [
+            steps({"soak": {"duration": "1h"}}, END),
+            steps(END, {"soak": {"duration": "1h"}}, {"pause": {"duration": "1h"}}),
+            steps(END, {"soak": {"duration": "1h"}}, {"soak": {"duration": "1h"}}),
+        ],
+        [steps(END, {"soak": {"duration": "1h"}}), steps(END)],
+    ),
+    Case(
+        "one approval twice",
+        "spec.steps",
+        "two approval steps have the same name: give each its own",
+        [steps({"approval": {"name": "go"}}, {"weight": 5}, {"approval": {"name": "go"}}, END)],
+        [steps({"approval": {"name": "go"}}, {"weight": 5}, {"approval": {"name": "on"}}, END)],
+    ),
+    Case(
+        "a step of no or two kinds",
+        "spec.steps[]",
+        "a step does one thing: set exactly one of weight, pause, approval and soak",
+        [
+            steps({}, END),
+            steps({"weight": 5, "pause": {"duration": "1m"}}, END),
+            steps({"approval": {"name": "go"}, "soak": {"duration": "1m"}}, END),
+        ],
+        [steps({"pause": {"duration": "1m"}}, END)],
+    ),
+    duration_case("spec.steps[].pause.duration", "1s", "720h", ["0s", "720h1s"], pause),
+    duration_case("spec.steps[].soak.duration", "1s", "720h", ["999ms", "721h"], soak),
+    Case(
+        "minDuration over maxDuration",
+        "spec.analysis",
+        "minDuration must not be longer than maxDuration: lower minDuration or raise maxDuration",
+        [
+            at("spec.analysis", {"minDuration": "61m"}),
+            at("spec.analysis", {"maxDuration": "4m"}),
+        ],
+        [at("spec.analysis", {"minDuration": "60m"}), at("spec.analysis.maxDuration", "5m")],
+    ),
+    Case(
+        "settle over maxDuration",
+        "spec.analysis",
+        "settle must be shorter than maxDuration, or no step ever gathers evidence",
+        [
+            at("spec.analysis.settle", "60m"),
+            at("spec.analysis", {"maxDuration": "2m", "minDuration": "1m"}),
+        ],
+        [at("spec.analysis.settle", "59m")],
+    ),
+    duration_case("spec.analysis.interval", "1s", "10m", ["0s", "999ms", "10m1s"]),
+    duration_case("spec.analysis.guardInterval", "1s", "1m", ["0s", "61s"]),
+    duration_case(
+        "spec.analysis.settle",
+        "0s",
+        "1h",
+        ["1h1s"],
+        lambda text: at("spec.analysis", {"settle": text, "maxDuration": "168h"}),
+    ),
+    duration_case(
+        "spec.analysis.minDuration",
+        "0s",
+        "24h",
+        ["24h1s"],
+        lambda text: at("spec.analysis", {"minDuration": text, "maxDuration": "168h"}),
+    ),
+    duration_case(
+        "spec.analysis.maxDuration",
+        "1s",
+        "168h",
+        ["0s", "169h"],
+        lambda text: at(
+            "spec.analysis", {"minDuration": "0s", "settle": "0s", "maxDuration": text}
+        ),
+    ),
+    duration_case("spec.analysis.outageLimit", "1s", "24h", ["0s", "25h"]),
+    Case(
+        "one gate name twice",
+        "spec.gates",
+        "two gates have the same name: give each its own",
+        [gates({"name": "a", "latency": LATENCY}, {"name": "a", "errorRate": ERRORS})],
+        [gates({"name": "a", "latency": LATENCY}, {"name": "b", "errorRate": ERRORS})],
+    ),
+    Case(
+        "a gate of no or two kinds",
+        "spec.gates[]",
+        "a gate judges one thing: set exactly one of latency and errorRate",
+        [gates({"name": "a"}), gates({"name": "a", "latency": LATENCY, "errorRate": ERRORS})],
+        [gates({"name": "a", "errorRate": ERRORS})],
+    ),
+    duration_case(
+        "spec.gates[].latency.threshold",
+        "1ms",
+        "1h",
+        ["0ms", "0.5ms", "1h1ms"],
+        lambda text: latency(threshold=text),
+    ),
+    value_case(
+        "spec.gates[].latency.maxAbove",
+        "write a share from 0% to less than 100%",
+        ["100%", "100.0%", "5", "120%", "-1%"],
+        ["0%", "99.9999%"],
+        lambda text: latency(maxAbove=text),
+    ),
+    value_case(
+        "spec.gates[].latency.margin",
+        "write a share of more than 0% and less than 100%",
+        ["100%", "0%", "0.0%", "two"],
+        ["0.0001%", "99%"],
+        lambda text: latency(margin=text),
+    ),
+    value_case(
+        "spec.gates[].errorRate.max",
+        "write a share of more than 0% and less than 100%",
+        ["100%", "0%", "1"],
+        ["0.1%", "99%"],
+        lambda text: errors(max=text),
+    ),
+    value_case(
+        "spec.gates[].errorRate.ratio",
+        "write how many times the source's share is allowed, a number from 1 to 100",
+        ["0.9", "0", "100.1", "twice", "2%"],
+        ["1", "1.5", "100"],
+        lambda text: errors(ratio=text),
+    ),
+]
+
+
+def rolled_back(edit: Json) -> Json:
+    return spec({"attempt": 3} | edit)
+
+
+MOVES = "to put the traffic back first, or make a new MigrationRollout"
+
+TRANSITIONS: list[Case] = [
+    Case(
+        "attempt raised before the rollback",
+        "",
+        "attempt can be raised only once status.phase is RolledBack: wait for the rollback",
+        [spec({"attempt": 2})],
+        [spec({"attempt": 1}), spec({"attempt": None})],
+        "spec.attempt",
+        stored={},
+        status={"phase": "Progressing"},
+    ),
+    Case(
+        "attempt falls",
+        "spec",
+        "attempt never falls: leave it, or raise it by one",
+        [spec({"attempt": 2}), spec({"attempt": None})],
+        [spec({"attempt": 3})],
+        "spec.attempt",
+        stored=rolled_back({}),
+        status={"phase": "RolledBack"},
+    ),
+    Case(
+        "attempt jumps",
+        "spec",
+        "attempt rises by one at a time",
+        [spec({"attempt": 5})],
+        [spec({"attempt": 4})],
+        "spec.attempt",
+        stored=rolled_back({}),
+        status={"phase": "RolledBack"},
+    ),
+    Case(
+        "attempt raised from nothing",
+        "spec",
+        "attempt rises by one at a time",
+        [spec({"attempt": 3})],
+        [spec({"attempt": 2})],
+        "spec.attempt",
+        stored={},
+        status={"phase": "RolledBack"},
+    ),
+    Case(
+        "new attempt under abort",
+        "spec",
+        "a new attempt cannot start while abort is set: remove abort in the same edit",
+        [spec({"attempt": 4}), spec({"attempt": 4, "abort": True})],
+        [spec({"attempt": 4, "abort": None}), spec({"attempt": 4, "abort": False})],
+        "spec.abort",
+        stored=rolled_back({"abort": True}),
+        status={"phase": "RolledBack"},
+    ),
+    Case(
+        "source moved under way",
+        "",
+        "source.cluster cannot change from Preflight to RollingBack: set abort: true",
+        [
+            at("spec.source.cluster.namespace", "elsewhere"),
+            at("spec.source.cluster.kubeconfigSecretRef", {"name": "other"}),
+        ],
+        [spec({"abort": True, "source": {"cluster": {"namespace": "elsewhere"}}})],
+        "spec.source.cluster",
+        stored={},
+        status={"phase": "Progressing"},
+    ),
+    Case(
+        "target moved under way",
+        "",
+        "target.cluster cannot change from Preflight to RollingBack: set abort: true",
+        [
+            at("spec.target.cluster", None),
+            at("spec.target.cluster.kubeconfigSecretRef", {"name": "other"}),
+        ],
+        [spec({"abort": True, "target": {"cluster": None}})],
+        "spec.target.cluster",
+        stored={},
+        status={"phase": "Soaking"},
+    ),
+    Case(
+        "route moved under way",
+        "",
+        "traffic cannot change from Preflight to RollingBack: set abort: true",
+        [
+            at("spec.traffic.cluster.namespace", "elsewhere"),
+            at("spec.traffic.httpRoute.name", "other"),
+            at("spec.traffic.httpRoute.targetBackend", {"name": "other"}),
+            at("spec.traffic.httpRoute.rules", [0]),
+        ],
+        [
+            at("spec.traffic.onOverride", "Pause"),
+            at("spec.traffic.delivery.check", "Report"),
+            spec({"abort": True, "traffic": {"httpRoute": {"name": "other"}}}),
+        ],
+        "spec.traffic",
+        stored={},
+        status={"phase": "RollingBack"},
+    ),
+    Case(
+        "a stale leader writes",
+        "status",
+        "leaderEpoch never falls: a newer leader has written this status, so stop writing",
+        [{"leaderEpoch": 6}, {"leaderEpoch": None}],
+        [{"leaderEpoch": 7}, {"leaderEpoch": 8}, {"phase": "Soaking"}],
+        "status.leaderEpoch",
+        stored={},
+        status={"phase": "Progressing", "leaderEpoch": 7},
+        edits_status=True,
+    ),
+]
