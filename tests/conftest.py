@@ -23,6 +23,7 @@ from tests.lab.session import borrowed_slot, end_shared_lab, shared_lab
 
 FOLDER = pytest.StashKey[Path]()
 OWNER = pytest.StashKey[int]()
+KEEP = pytest.StashKey[bool]()
 LAB_FIXTURES = {"lab", "slot", "borrow_slot", "clusters"}
 
 
@@ -57,11 +58,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         parts.ensure()
 
 
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """The logs of a lab in which a test failed are kept, and where is said."""
+    folder = config.stash[FOLDER]
+    config.stash[KEEP] = exitstatus != pytest.ExitCode.OK and any(folder.iterdir())
+    if config.stash[KEEP]:
+        terminalreporter.write_line(f"The lab's logs: {folder}")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or FOLDER not in config.stash:
         return
     end_shared_lab(config.stash[FOLDER])
-    shutil.rmtree(config.stash[FOLDER], ignore_errors=True)
+    if not config.stash.get(KEEP, False):
+        shutil.rmtree(config.stash[FOLDER], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -20,32 +20,43 @@ after), `clusters` (source and target, from the lab or from kind).
   `.call(method, path, body)`, `.apply(dict)`, `.kubeconfig_for(user=|token=, server=, namespace=)`,
   `.add_token(user)`. Users: admin, `OPERATOR` (ServiceAccount cutover-system/cutover), `PEOPLE`.
 - `ModelServer`: `.port`, `.url`, `.matchers`, `await set(**levers)`, `await reset()`,
-  `await restart()`, `await arrivals(since=)`, `await state()`.
+  `await restart()`, `await arrivals(since=)`, `await state()`, `await forget_arrivals()`.
 - `Route`: `.weights()`, `.set_weights(source, target)`, `.watch()` → `WeightLog`, `.read()`,
   `.delete()`, `.source_backend`, `.target_backend`, `.host`.
+- `lab.proxy(cluster or url)` → `FaultProxy`; `lab.private_prometheus([slot])` and
+  `lab.private_cluster()` may be killed. All three are context managers.
 - Series of slot k carry `slot="k"`, `side` and `cluster` ("source" or "target").
 
 No controllers run: namespaces stay Terminating, nothing is garbage collected, and the roles view
 and edit are empty (bind system:aggregate-to-view).
 """
 
-from tests.lab.cluster import Cluster, KubectlError
-from tests.lab.credentials import OPERATOR, PEOPLE
-from tests.lab.lab import Lab
-from tests.lab.levers import Levers
-from tests.lab.routes import Change, Route, WeightLog, Weights
-from tests.lab.servers import ModelServer, Slot
-from tests.lab.traffic import Sent, Traffic
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.lab.cluster import Cluster, KubectlError
+    from tests.lab.credentials import OPERATOR, PEOPLE
+    from tests.lab.lab import Lab
+    from tests.lab.levers import Levers
+    from tests.lab.private import PrivateCluster, PrivatePrometheus
+    from tests.lab.proxy import FaultProxy
+    from tests.lab.routes import Change, Route, WeightLog, Weights
+    from tests.lab.servers import ModelServer, Slot
+    from tests.lab.traffic import Sent, Traffic
 
 __all__ = [
     "OPERATOR",
     "PEOPLE",
     "Change",
     "Cluster",
+    "FaultProxy",
     "KubectlError",
     "Lab",
     "Levers",
     "ModelServer",
+    "PrivateCluster",
+    "PrivatePrometheus",
     "Route",
     "Sent",
     "Slot",
@@ -53,3 +64,22 @@ __all__ = [
     "WeightLog",
     "Weights",
 ]
+_HOMES = {
+    "cluster": ("Cluster", "KubectlError"),
+    "credentials": ("OPERATOR", "PEOPLE"),
+    "lab": ("Lab",),
+    "levers": ("Levers",),
+    "private": ("PrivateCluster", "PrivatePrometheus"),
+    "proxy": ("FaultProxy",),
+    "routes": ("Change", "Route", "WeightLog", "Weights"),
+    "servers": ("ModelServer", "Slot"),
+    "traffic": ("Sent", "Traffic"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when used: the lab's own processes need little of it and start often."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"tests.lab.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -51,6 +51,9 @@ class Control:
         if verb == "restart":
             server.restart()
             return {}
+        if verb == "forget":
+            server.arrivals.clear()
+            return {}
         if verb == "arrivals":
             since = float(query.removeprefix("since=") or 0)
             return [at for at in server.arrivals if at > since]

@@ -10,10 +10,9 @@ import random
 import sys
 import time
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
-
-from tests.lab.traffic import TrafficPlan, as_plan
 
 PROMPTS = (
     "Say hello.",
@@ -26,6 +25,24 @@ PROMPTS = (
     "Explain what a load balancer does to a person who has never heard of one.",
 )
 TICK = 0.002
+
+
+@dataclass(frozen=True)
+class TrafficPlan:
+    host: str
+    port: int
+    authority: str
+    path: str
+    rate: float
+    log: str
+    body: str
+    stream: bool
+    timeout: float
+    max_in_flight: int
+    seconds: float
+    count: int
+    poisson: bool
+    seed: int
 
 
 class ClientConnection(asyncio.Protocol):
@@ -258,4 +275,4 @@ async def send(plan: TrafficPlan) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(send(as_plan(json.loads(Path(sys.argv[1]).read_text()))))
+    asyncio.run(send(TrafficPlan(**json.loads(Path(sys.argv[1]).read_text()))))

@@ -42,6 +42,9 @@ class ModelServer:
         """When inference requests came, by the wall clock."""
         return [float(at) for at in await self._ask("GET", f"arrivals?since={since!r}")]
 
+    async def forget_arrivals(self) -> None:
+        await self._ask("POST", "forget")
+
     async def state(self) -> dict[str, Any]:
         """Counts: arrivals, last_arrival, finished by reason, running."""
         return dict(await self._ask("GET", "state"))
@@ -71,5 +74,7 @@ class Slot:
         )
 
     async def reset(self) -> None:
-        await self.source.reset()
-        await self.target.reset()
+        """Both healthy and quick, and no arrivals yet; counters stay."""
+        for server in (self.source, self.target):
+            await server.reset()
+            await server.forget_arrivals()

@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from tests.lab.children import Child
+from tests.lab.generator import TrafficPlan
 from tests.lab.lab import ROOT, Lab
 
 CHAT = "/v1/chat/completions"
@@ -39,24 +40,6 @@ class Sent(NamedTuple):
     @property
     def ok(self) -> bool:
         return 200 <= self.status < 300
-
-
-@dataclass(frozen=True)
-class TrafficPlan:
-    host: str
-    port: int
-    authority: str
-    path: str
-    rate: float
-    log: str
-    body: str
-    stream: bool
-    timeout: float
-    max_in_flight: int
-    seconds: float
-    count: int
-    poisson: bool
-    seed: int
 
 
 class Traffic:
@@ -186,7 +169,3 @@ def read_log(log: Path) -> Iterator[Sent]:
                 float(first_byte),
                 error,
             )
-
-
-def as_plan(content: dict[str, Any]) -> TrafficPlan:
-    return TrafficPlan(**content)
