@@ -6,9 +6,20 @@ say; an exception out of one of these is a fault of ours.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
-from cutover.decide.observation import Claim, Reading, Route, RouteSeen, RuleWeights
+from cutover.api.spec import ClusterRef
+from cutover.api.status import Plan
+from cutover.decide.observation import (
+    Claim,
+    Reading,
+    Refusal,
+    Route,
+    RouteSeen,
+    RuleWeights,
+    SideReach,
+)
 
 Object = Mapping[str, Any]
 """A Kubernetes object as its API server sent it."""
@@ -116,3 +127,25 @@ class Leadership(Protocol):
 
     def may_write(self) -> bool:
         """Whether the Lease is valid now, with a margin."""
+
+
+# --- everything of one rollout, made from its plan ------------------------------------------------
+
+
+class Adapters(Protocol):
+    """Makes what a plan names, once per holder (``namespace/name`` of a rollout) and change of plan."""
+
+    def now(self) -> datetime:
+        """The time in UTC; no jump of the wall clock shows in it while the process lives."""
+
+    async def router(self, plan: Plan, namespace: str, holder: str) -> Router | Refusal:
+        """The plan's route; a Refusal where its cluster's credentials are missing or unusable."""
+
+    def metrics(self, plan: Plan, namespace: str, holder: str) -> tuple[Metrics, Metrics]:
+        """The source's and the target's metrics."""
+
+    async def reach(self, ref: ClusterRef, namespace: str, holder: str) -> SideReach:
+        """Whether a cluster's API server answers."""
+
+    def release(self, holder: str) -> None:
+        """Close what nobody else uses."""

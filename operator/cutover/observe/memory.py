@@ -1,0 +1,26 @@
+"""What one process remembers of a rollout between looks.
+
+Losing all of it costs a look, never a decision: what must survive is in the status. The one thing
+that is more than a shortcut is a rollback decided and not yet recorded, and its cause is seen again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(slots=True)
+class Memory:
+    """Of one rollout."""
+
+    rollout: Mapping[str, Any] = field(default_factory=dict)
+    """As last read: a rollback goes on from it while the rollouts' own API server is gone."""
+    last_full_look: datetime | None = None
+    scrape_seconds: float | None = None
+    last_written: datetime | None = None
+    latched: tuple[str, str] | None = None
+    """A rollback decided by this process: reason and message."""
+    latched_at: datetime | None = None
+    trouble: str = ""
+    """Why the last write to the route did not succeed."""

@@ -1,0 +1,189 @@
+"""One look at one rollout: the object, its route, both sides; all at once where they are independent."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from cutover import api
+from cutover.api.spec import ClusterRef, Gate, Profile
+from cutover.api.status import Plan, Status
+from cutover.decide.looking import Wanted, wanted
+from cutover.decide.observation import (
+    ClaimOwner,
+    Commands,
+    Identity,
+    Observation,
+    Reading,
+    Refusal,
+    Route,
+    RouteSeen,
+    RouteUnreadable,
+    SideReach,
+    SideReading,
+)
+from cutover.decide.plan import read_commands, resolve
+from cutover.observe.memory import Memory
+from cutover.ports import Adapters, NotWritten, Rollouts
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a profile brings along: data of the adapters, given at the start."""
+
+    operator_version: str
+    default_gates: Mapping[Profile, Sequence[Gate]]
+    metrics: Mapping[Profile, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """A rollout as read, taken apart."""
+
+    raw: Mapping[str, Any]
+    namespace: str
+    name: str
+    commands: Commands
+    status: Status
+    status_lost: bool
+    draft: Plan | Refusal
+
+
+def take_apart(rollout: Mapping[str, Any], known: Known) -> Object:
+    """Read an object of any age: neither its spec nor its status has to fit today's models."""
+    meta = rollout["metadata"]
+    annotations = meta.get("annotations") or {}
+    commands = read_commands(
+        rollout,
+        finalizer=api.FINALIZER,
+        keep=annotations.get(api.ON_DELETE) == "Keep",
+    )
+    try:
+        status = Status.model_validate(rollout.get("status") or {})
+    except ValidationError:
+        status = Status()
+    return Object(
+        raw=rollout,
+        namespace=str(meta["namespace"]),
+        name=str(meta["name"]),
+        commands=commands,
+        status=status,
+        status_lost=commands.has_finalizer and status.phase is None,
+        draft=resolve(
+            rollout,
+            operator_version=known.operator_version,
+            default_gates=known.default_gates,
+            metrics=known.metrics,
+        ),
+    )
+
+
+async def observe(
+    thing: Object, identity: Identity, memory: Memory, adapters: Adapters, rollouts: Rollouts
+) -> tuple[Observation, Wanted]:
+    """Look at what the next decision needs, and at nothing else."""
+    plan = _plan_in_force(thing)
+    now = adapters.now()
+    want = wanted(
+        thing.status,
+        thing.commands,
+        plan,
+        now=now,
+        last_full_look=memory.last_full_look,
+        scrape_seconds=memory.scrape_seconds,
+        latched=memory.latched is not None,
+    )
+    route, source, target, reach = await _look(thing, plan, want, adapters)
+    _learn(memory, want, now, source, target)
+    owner = await _owner(route, identity, rollouts)
+    reason, message = memory.latched or (None, "")
+    status = thing.status
+    if memory.trouble:
+        status = status.model_copy(update={"trouble": memory.trouble[:1024]})
+    return Observation(
+        now=now,
+        identity=identity,
+        commands=thing.commands,
+        status=status,
+        status_lost=thing.status_lost,
+        draft=thing.draft,
+        route=route,
+        claim_owner=owner,
+        source=source,
+        target=target,
+        long_window=want.long_window,
+        source_reach=reach[0],
+        target_reach=reach[1],
+        latched=reason,
+        latched_message=message,
+    ), want
+
+
+def _plan_in_force(thing: Object) -> Plan | None:
+    if thing.status.plan is not None:
+        return thing.status.plan
+    return thing.draft if isinstance(thing.draft, Plan) else None
+
+
+_Seen = tuple[Route | None, Reading | None, Reading | None, tuple[SideReach, SideReach]]
+
+
+async def _look(thing: Object, plan: Plan | None, want: Wanted, adapters: Adapters) -> _Seen:
+    if plan is None or not want.route:
+        return None, None, None, (SideReach(), SideReach())
+    holder = f"{thing.namespace}/{thing.name}"
+    if not want.windows and not want.reach:
+        route = await _route(thing, plan, adapters, holder)
+        return route, None, None, (SideReach(), SideReach())
+    source, target = adapters.metrics(plan, thing.namespace, holder)
+    route, left, right, near, far = await asyncio.gather(
+        _route(thing, plan, adapters, holder),
+        source.look(want.windows),
+        target.look(want.windows),
+        _reach(plan.source.cluster, want, thing, adapters, holder),
+        _reach(plan.target.cluster, want, thing, adapters, holder),
+    )
+    readings = (left, right) if want.windows else (None, None)
+    return route, readings[0], readings[1], (near, far)
+
+
+async def _route(thing: Object, plan: Plan, adapters: Adapters, holder: str) -> Route:
+    router = await adapters.router(plan, thing.namespace, holder)
+    if isinstance(router, Refusal):
+        return RouteUnreadable(router.reason, router.message)
+    return await router.look()
+
+
+async def _reach(
+    ref: ClusterRef, want: Wanted, thing: Object, adapters: Adapters, holder: str
+) -> SideReach:
+    if not want.reach:
+        return SideReach()
+    return await adapters.reach(ref, thing.namespace, holder)
+
+
+def _learn(
+    memory: Memory, want: Wanted, now: datetime, source: Reading | None, target: Reading | None
+) -> None:
+    for reading in (source, target):
+        if isinstance(reading, SideReading) and reading.scrape_seconds:
+            memory.scrape_seconds = reading.scrape_seconds
+    if want.long_window is not None:
+        memory.last_full_look = now
+
+
+async def _owner(route: Route | None, identity: Identity, rollouts: Rollouts) -> ClaimOwner | None:
+    """Whether the rollout behind a foreign claim still exists, where that can be told."""
+    claim = route.claim if isinstance(route, RouteSeen) else None
+    if claim is None or claim.uid == identity.uid:
+        return None
+    if claim.cluster != identity.cluster:
+        return ClaimOwner(alive=None)
+    found = await rollouts.get(claim.namespace, claim.name)
+    if isinstance(found, NotWritten):
+        return ClaimOwner(alive=None)
+    gone = found is None or found["metadata"].get("uid") != claim.uid
+    return ClaimOwner(alive=not gone)

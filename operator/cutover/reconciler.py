@@ -1,0 +1,167 @@
+"""One turn of one rollout: observe; decide; act; report.
+
+Nothing here chooses. A rollback that was decided is latched in memory before the first write, so
+that a turn that breaks off anywhere is followed by one that goes on with it.
+"""
+
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any, Protocol
+
+from cutover.act.route import act, went_wrong
+from cutover.api.status import Phase
+from cutover.decide.decision import Decision, Hold, RollBack
+from cutover.decide.observation import Identity, Observation, Refusal
+from cutover.decide.rollout import decide
+from cutover.observe.memory import Memory
+from cutover.observe.world import Known, Object, observe, take_apart
+from cutover.ports import Adapters, Conflict, Leadership, NotWritten, Rollouts, WriteResult
+from cutover.report import Reporter
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+AT_ONCE = 0.0
+OUT_OF_REACH = 1.0
+"""Seconds until the rollouts' own API server is asked again."""
+ROLLBACK_AGAIN = 0.25
+
+
+class Undisturbed(Protocol):
+    """Protects writes that have begun from being cut short by a wake."""
+
+    def acting(self, key: Key) -> AbstractContextManager[None]:
+        """Let what happens inside come to its end."""
+
+
+class Reconciler:
+    """Looks after every rollout, one turn at a time."""
+
+    def __init__(
+        self,
+        *,
+        rollouts: Rollouts,
+        adapters: Adapters,
+        leadership: Leadership,
+        reporter: Reporter,
+        known: Known,
+        undisturbed: Undisturbed,
+        cluster_identity: "ClusterIdentity",
+    ) -> None:
+        self._rollouts = rollouts
+        self._adapters = adapters
+        self._leadership = leadership
+        self._reporter = reporter
+        self._known = known
+        self._undisturbed = undisturbed
+        self._cluster_identity = cluster_identity
+        self._memories: dict[Key, Memory] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Take one turn; return the seconds until the next, None: only a change brings it back."""
+        memory = self._memories.setdefault(key, Memory())
+        rollout = await self._rollouts.get(*key)
+        if isinstance(rollout, NotWritten):
+            if memory.latched is None:
+                log.warning("The rollout cannot be read: %s", rollout.message)
+                return OUT_OF_REACH
+            rollout = memory.rollout
+        if rollout is None:
+            self._forget(key)
+            return None
+        cluster = await self._cluster_identity()
+        if isinstance(cluster, NotWritten):
+            return OUT_OF_REACH
+        return await self._turn(key, rollout, cluster, memory)
+
+    async def _turn(
+        self, key: Key, rollout: Mapping[str, Any], cluster: str, memory: Memory
+    ) -> float | None:
+        memory.rollout = rollout
+        thing = take_apart(rollout, self._known)
+        seen, want = await observe(
+            thing, self._identity(thing, cluster), memory, self._adapters, self._rollouts
+        )
+        decision = decide(seen)
+        self._latch(memory, seen, decision)
+        with self._undisturbed.acting(key):
+            result = await self._act(thing, seen, decision)
+            memory.trouble = went_wrong(result)
+            written = await self._reporter.report(thing, seen, decision, memory)
+        if want.windows:
+            self._reporter.looked(key, seen.now, self._adapters.now())
+        return self._next(decision, result, written, memory)
+
+    async def _act(
+        self, thing: Object, seen: Observation, decision: Decision
+    ) -> WriteResult | None:
+        plan = decision.status.plan
+        if plan is None or isinstance(decision.action, Hold):
+            return None
+        holder = f"{thing.namespace}/{thing.name}"
+        router = await self._adapters.router(plan, thing.namespace, holder)
+        if isinstance(router, Refusal):
+            return NotWritten(router.reason, router.message)
+        return await act(decision.action, router, seen.route, self._leadership)
+
+    def _latch(self, memory: Memory, seen: Observation, decision: Decision) -> None:
+        """Remember a rollback before anything is written; let go of it once it is done."""
+        status = decision.status
+        if status.phase is Phase.ROLLING_BACK and memory.latched is None:
+            rollback = status.rollback
+            reason = rollback.reason if rollback else "RollingBack"
+            memory.latched = (reason, rollback.message if rollback else "")
+            memory.latched_at = seen.now
+        elif isinstance(decision.action, RollBack) and memory.latched is None:
+            memory.latched = (decision.action.reason, decision.action.message)
+            memory.latched_at = seen.now
+
+    def _next(
+        self,
+        decision: Decision,
+        result: WriteResult | None,
+        written: WriteResult | None,
+        memory: Memory,
+    ) -> float | None:
+        if memory.latched is not None and decision.status.phase is Phase.ROLLED_BACK:
+            memory.latched = None if written is None or not _failed(written) else memory.latched
+        rolling = isinstance(decision.action, RollBack)
+        if rolling and _failed(result):
+            return ROLLBACK_AGAIN
+        if isinstance(result, Conflict) or isinstance(written, Conflict):
+            return AT_ONCE
+        if _failed(result) or _failed(written):
+            return ROLLBACK_AGAIN if memory.latched is not None else OUT_OF_REACH
+        return _seconds(decision.look_again)
+
+    def _identity(self, thing: Object, cluster: str) -> Identity:
+        return Identity(
+            cluster=cluster,
+            namespace=thing.namespace,
+            name=thing.name,
+            uid=str(thing.raw["metadata"]["uid"]),
+            epoch=self._leadership.epoch,
+            operator_version=self._known.operator_version,
+        )
+
+    def _forget(self, key: Key) -> None:
+        self._memories.pop(key, None)
+        self._adapters.release("/".join(key))
+        self._reporter.forget(key)
+
+
+class ClusterIdentity(Protocol):
+    """Tells our own cluster from every other."""
+
+    async def __call__(self) -> str | NotWritten:
+        """The identity, or why it cannot be told."""
+
+
+def _failed(result: WriteResult | None) -> bool:
+    return isinstance(result, NotWritten)
+
+
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else max(0.0, length.total_seconds())
