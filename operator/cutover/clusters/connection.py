@@ -7,7 +7,7 @@ need not care about rotation.
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +120,7 @@ class Connection:
 
     async def watch(
         self, path: str, query: Query, *, silence: float = SILENCE, deadline: float = DEADLINE
-    ) -> AsyncIterator[Event | Failed]:
+    ) -> AsyncGenerator[Event | Failed, None]:
         """Yield changes until the server ends the watch; a `Failed` is always the last one.
 
         ``deadline`` is for the answer's beginning, ``silence`` for every wait after it. Close the

@@ -1,0 +1,104 @@
+"""PURE: the annotation by which a rollout says that it moves a route's weights."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cutover.decide.observation import Claim, Identity, RuleWeights
+
+MAX_TEXT = 4096
+"""Characters; sixteen rules with the largest weights need half of it."""
+
+Weight = Annotated[int, Field(ge=0, le=1_000_000)]
+Text = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why the annotation says nothing, in a few words."""
+
+    why: str
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class _Rule(_Strict):
+    rule: Annotated[int, Field(ge=0, le=127)]
+    source: Weight
+    target: Weight
+    others: Annotated[int, Field(ge=0, le=16_000_000)] = 0
+
+
+class _Version(_Strict):
+    v: int
+
+
+class _ClaimV1(_Strict):
+    """Version 1. Fields may be added; what is here keeps its meaning."""
+
+    v: Literal[1] = 1
+    cluster: Text
+    namespace: Text
+    name: Text
+    uid: Text
+    attempt: Annotated[int, Field(ge=1)]
+    epoch: Annotated[int, Field(ge=0)]
+    original: Annotated[list[_Rule], Field(max_length=128)]
+
+
+def to_text(claim: Claim) -> str:
+    """Write a claim as compact JSON; equal claims have equal texts."""
+    rules = [
+        _Rule(rule=each.rule, source=each.source, target=each.target, others=each.others)
+        for each in claim.original
+    ]
+    return _ClaimV1(
+        cluster=claim.cluster,
+        namespace=claim.namespace,
+        name=claim.name,
+        uid=claim.uid,
+        attempt=claim.attempt,
+        epoch=claim.epoch,
+        original=rules,
+    ).model_dump_json()
+
+
+def from_text(text: str) -> Claim | Unreadable:
+    """Read the annotation; anything but a whole claim of a known version is unreadable."""
+    if len(text) > MAX_TEXT:
+        return Unreadable(f"it is longer than {MAX_TEXT} characters")
+    try:
+        read = _ClaimV1.model_validate_json(text)
+    except ValidationError as error:
+        return Unreadable(_why(text, error))
+    rules = tuple(
+        RuleWeights(each.rule, each.source, each.target, each.others) for each in read.original
+    )
+    return Claim(
+        cluster=read.cluster,
+        namespace=read.namespace,
+        name=read.name,
+        uid=read.uid,
+        attempt=read.attempt,
+        epoch=read.epoch,
+        original=rules,
+    )
+
+
+def is_ours(claim: Claim | None, identity: Identity) -> bool:
+    """Tell whether this very rollout holds the claim: same cluster, same object, whatever epoch."""
+    return claim is not None and (claim.cluster, claim.uid) == (identity.cluster, identity.uid)
+
+
+def _why(text: str, error: ValidationError) -> str:
+    try:
+        version = _Version.model_validate_json(text).v
+    except ValidationError:
+        return "it is no JSON object with a version"
+    if version != 1:
+        return f"it has version {version}, written by another version of Cutover"
+    fields = sorted({".".join(str(part) for part in each["loc"]) for each in error.errors()})
+    return f"{', '.join(fields)[:200]} missing or wrong"

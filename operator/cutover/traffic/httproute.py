@@ -1,0 +1,159 @@
+"""`ports.Router` for a Gateway API HTTPRoute."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cutover.api.spec import HttpRoute
+from cutover.clusters.answers import Answer, Failed, Ok, Reason
+from cutover.clusters.connection import DEADLINE, JSON_PATCH, Connection
+from cutover.decide.observation import Route, RouteGone, RouteSeen, RouteUnreadable
+from cutover.decide.weights import inexpressible
+from cutover.ports import Conflict, NotWritten, RouteChange, WriteResult, Written
+from cutover.traffic.patch import build_patch
+from cutover.traffic.seen import HttpRouteSeen, see
+from cutover.traffic.watch import RouteWatch
+
+GROUP = "gateway.networking.k8s.io"
+VERSION = "v1"
+PLURAL = "httproutes"
+MANAGER = {"fieldManager": "cutover"}
+
+MOST_TRUST = 30.0
+"""Seconds for which a watch alone is believed before the API server is asked again."""
+
+
+class HttpRouteRouter:
+    """One HTTPRoute's weights. Keep the instance while a rollout lives: it knows its newest look."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        namespace: str,
+        wanted: HttpRoute,
+        watch: RouteWatch | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._wanted = wanted
+        self._watch = watch
+        self._clock = clock
+        self._asked_at = float("-inf")
+        self._newest = ""
+
+    async def look(self, *, deadline: float = DEADLINE) -> Route:
+        """Read the declared weights, the claim and the gateway's acceptance.
+
+        The watch's copy is taken when it is not older than anything this router saw or wrote, and
+        the API server itself was asked within the last half minute.
+        """
+        watched = self._from_watch()
+        if watched is not None:
+            return see(watched, self._wanted)
+        answer = await self._connection.get(self._path, deadline=deadline)
+        if isinstance(answer, Failed):
+            return await self._unread(answer, deadline)
+        self._asked_at = self._clock()
+        self._newest = answer.body["metadata"]["resourceVersion"]
+        return see(answer.body, self._wanted)
+
+    async def write(
+        self, seen: RouteSeen, change: RouteChange, *, deadline: float = DEADLINE
+    ) -> WriteResult:
+        """Write once; never retries."""
+        if not isinstance(seen, HttpRouteSeen):
+            raise TypeError("write() needs what look() of an HTTPRoute returned")
+        operations = build_patch(seen, change)
+        if isinstance(operations, str):
+            return NotWritten(str(Reason.REFUSED), operations)
+        answer = await self._connection.patch(
+            self._path, operations, JSON_PATCH, MANAGER, deadline=deadline
+        )
+        if isinstance(answer, Ok):
+            self._newest = answer.body["metadata"]["resourceVersion"]
+        else:
+            self._asked_at = float("-inf")  # whatever the watch shows, ask before the next try
+        return _written(answer)
+
+    def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
+        """Return a sentence naming the first weight that the route's numbers cannot express."""
+        return inexpressible(seen.rules, weights)
+
+    @property
+    def _path(self) -> str:
+        return f"/apis/{GROUP}/{VERSION}/namespaces/{self._namespace}/{PLURAL}/{self._wanted.name}"
+
+    def _from_watch(self) -> Mapping[str, Any] | None:
+        if self._watch is None or self._clock() - self._asked_at > MOST_TRUST:
+            return None
+        cached = self._watch.cached(self._wanted.name)
+        if cached is None or not _is_as_new(cached["metadata"]["resourceVersion"], self._newest):
+            return None
+        return cached
+
+    async def _unread(self, failed: Failed, deadline: float) -> Route:
+        if failed.reason is not Reason.NOT_FOUND:
+            return RouteUnreadable(str(failed.reason), failed.message)
+        if failed.from_api_server:
+            return RouteGone(
+                f"HTTPRoute {self._namespace}/{self._wanted.name} does not exist in the"
+                f" {self._connection.name}: create it, or correct spec.traffic.httpRoute.name"
+            )
+        return await self._without_kind(failed, deadline)
+
+    async def _without_kind(self, failed: Failed, deadline: float) -> Route:
+        """Believe that the kind is gone only when the API server lists its kinds without it.
+
+        A 404 without a Status may come from a proxy or from an API server that is starting; a
+        rollout that is being deleted would give up the way back for it.
+        """
+        kinds = await self._connection.get(f"/apis/{GROUP}/{VERSION}", deadline=deadline)
+        if _names(kinds, "resources", PLURAL) is False:
+            return _kind_gone(self._connection)
+        groups = await self._connection.get("/apis", deadline=deadline)
+        if _names(groups, "groups", GROUP) is False:
+            return _kind_gone(self._connection)
+        return RouteUnreadable(str(Reason.UNREACHABLE), failed.message)
+
+
+def _kind_gone(connection: Connection) -> RouteGone:
+    return RouteGone(
+        f"the {connection.name} serves no HTTPRoutes of {GROUP}/{VERSION}: install Gateway API"
+    )
+
+
+def _names(answer: Answer, field: str, name: str) -> bool | None:
+    """Tell whether a discovery list names something; None when there is no such list."""
+    entries = answer.body.get(field) if isinstance(answer, Ok) else None
+    if not isinstance(entries, list):
+        return None
+    return any(isinstance(each, dict) and each.get("name") == name for each in entries)
+
+
+def _is_as_new(version: str, newest: str) -> bool:
+    """Compare resourceVersions; what is no number is as new only when it is the same."""
+    if version.isdecimal() and newest.isdecimal():
+        return int(version) >= int(newest)
+    return version == newest
+
+
+def _written(answer: Answer) -> WriteResult:
+    match answer:
+        case Ok(body):
+            return Written(body["metadata"]["resourceVersion"])
+        case Failed(reason=Reason.CONFLICT):
+            return Conflict("somebody changed the route since it was looked at")
+        case Failed(reason=Reason.UNPROCESSABLE):
+            return Conflict(
+                "the route is no longer what was looked at: rules or backends moved, or the claim"
+                " changed"
+            )
+        case Failed(reason=Reason.NOT_FOUND, from_api_server=True):
+            return NotWritten("Gone", answer.message)
+        case Failed(reason=Reason.FORBIDDEN | Reason.UNAUTHORISED):
+            return NotWritten(str(answer.reason), answer.message)
+        case Failed(reason=Reason.UNREACHABLE | Reason.NOT_FOUND):
+            return NotWritten(str(Reason.UNREACHABLE), answer.message)
+        case Failed():
+            return NotWritten(str(Reason.REFUSED), answer.message)
