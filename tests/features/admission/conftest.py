@@ -1,25 +1,17 @@
 """A namespace on the source cluster, with the definition that is committed."""
 
 import uuid
-from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.features.admission.rollouts import ROOT, Rollouts
+from tests.features.admission.rollouts import DEFINITION, Rollouts, install_definition
 from tests.lab import Cluster
-
-DEFINITION = ROOT / "crds/cutover.dev_migrationrollouts.yaml"
-
-
-def install_definition(cluster: Cluster, path: Path = DEFINITION) -> None:
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={path}")
-    wait = "wait", "--for=condition=Established", "--timeout=60s"
-    cluster.kubectl(*wait, "crd/migrationrollouts.cutover.dev")
 
 
 @pytest.fixture(scope="session")
 def source(clusters: tuple[Cluster, Cluster]) -> Cluster:
-    install_definition(clusters[0])
+    install_definition(clusters[0], yaml.safe_load(DEFINITION.read_text()))
     return clusters[0]
 
 

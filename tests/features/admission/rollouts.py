@@ -2,6 +2,7 @@
 
 import copy
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +15,29 @@ import yaml
 from tests.lab import Cluster
 
 ROOT = Path(__file__).parents[3]
+DEFINITION = ROOT / "crds/cutover.dev_migrationrollouts.yaml"
 MINIMAL: dict[str, Any] = yaml.safe_load((ROOT / "manifests/examples/minimal.yaml").read_text())
 GROUP = "cutover.dev"
 DRY_RUN = "?dryRun=All&fieldValidation=Strict"
 
 Json = dict[str, Any]
+
+
+def install_definition(cluster: Cluster, document: Json) -> None:
+    """Apply the definition and wait until its objects are served."""
+    text = yaml.safe_dump(document)
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", input=text)
+    names, group = document["spec"]["names"], document["spec"]["group"]
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            cluster.call("GET", f"/apis/{group}/v1alpha1/{names['plural']}?limit=1")
+        except httpx.HTTPStatusError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @dataclass(frozen=True)
