@@ -1,0 +1,140 @@
+"""One look at one side: every number of every window as one query, so that all are of one instant.
+
+The branches are joined by ``or`` and told apart by two labels, ``gate`` and ``window``. When the
+joined query is refused or too slow, each quantity is asked alone: a bad custom expression then
+costs its own gate and no other, and stays out of the joined query for as long as it is bad.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from cutover.api.spec import CustomMetrics, Gate, Profile, Side
+from cutover.decide.observation import Gap, Missing, Reading
+from cutover.metrics.answers import Answer, TooSlow, Vector
+from cutover.metrics.diagnosis import Findings, Scene, read_findings, search_query
+from cutover.metrics.profiles import ERRORS, Quantity, whole_request
+from cutover.metrics.prometheus import DEADLINE, PrometheusPool
+from cutover.metrics.questions import NEWEST, ask_about
+from cutover.metrics.readings import Answered, sort_rows
+from cutover.metrics.telling import tell
+
+_SIGN_OF_LIFE: Final = 1.0
+"""Seconds in which a server that was too slow must answer something trivial."""
+_SMALLER: Final = 3.0
+"""Seconds for one quantity, or for the search of what is missing."""
+
+
+class SideMetrics:
+    """One side's metrics for one rollout: the port ``Metrics``.
+
+    Keeps nothing between looks but which quantities are refused, so it may be built anew at any
+    time; building takes about a tenth of a millisecond.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        other: Side,
+        *,
+        name: str,
+        profile: Profile,
+        custom: CustomMetrics | None,
+        gates: Sequence[Gate],
+        namespace: str,
+        client: PrometheusPool,
+    ) -> None:
+        """``name`` is source or target; ``profile`` the rollout's, before which a side's own goes."""
+        gated = [one.latency.metric for one in gates if one.latency]
+        latencies = tuple(dict.fromkeys([*gated, *whole_request(side.profile or profile)]))
+        self._scene = Scene(
+            questions=ask_about(side, other, profile, custom, latencies),
+            latencies=latencies,
+            address=side.prometheus.address,
+            field=f"spec.{name}.prometheus.matchers",
+            profile=str(side.profile or profile),
+        )
+        self._where = side.prometheus
+        self._namespace = namespace
+        self._client = client
+        self._apart: frozenset[str] = frozenset()
+
+    async def look(self, windows: Sequence[float]) -> Reading:
+        """Read trailing windows (seconds) that end now.
+
+        One request of at most five seconds where all is well; up to twelve seconds when something
+        is slow and something is missing.
+        """
+        answered = await self._ask(tuple(windows))
+        if isinstance(answered, Gap):
+            return answered
+        return tell(self._scene, answered, await self._search(answered))
+
+    async def _query(self, promql_text: str, deadline: float = DEADLINE) -> Answer:
+        return await self._client.query(
+            self._namespace, self._where, promql_text, deadline=deadline
+        )
+
+    async def _alone(self, quantity: Quantity, windows: tuple[float, ...]) -> Answer:
+        return await self._query(self._scene.questions.alone(quantity, windows), _SMALLER)
+
+    async def _ask(self, windows: tuple[float, ...]) -> Answered | Gap:
+        """Ask everything, and apart from it what was refused before."""
+        quantities = self._scene.questions.quantities if windows else ()
+        apart = [one for one in quantities if one.name in self._apart]
+        joined, *answers = await asyncio.gather(
+            self._query(self._scene.questions.joined(windows, self._apart)),
+            *(self._alone(one, windows) for one in apart),
+        )
+        if isinstance(joined, Vector):
+            return self._gathered(windows, joined, apart, answers)
+        if isinstance(joined, TooSlow):
+            life = await self._query("vector(1)", _SIGN_OF_LIFE)
+            if isinstance(life, Gap):
+                return joined
+        elif joined.missing is not Missing.INVALID_QUERY:
+            return joined
+        return await self._one_by_one(windows)
+
+    async def _one_by_one(self, windows: tuple[float, ...]) -> Answered | Gap:
+        """Find out whose fault it is."""
+        quantities = self._scene.questions.quantities if windows else ()
+        vitals, *answers = await asyncio.gather(
+            self._query(self._scene.questions.vitals, _SMALLER),
+            *(self._alone(one, windows) for one in quantities),
+        )
+        if isinstance(vitals, Gap):
+            return vitals
+        return self._gathered(windows, vitals, quantities, answers)
+
+    def _gathered(
+        self,
+        windows: tuple[float, ...],
+        joined: Vector,
+        apart: Sequence[Quantity],
+        answers: Sequence[Answer],
+    ) -> Answered:
+        rows = list(joined.rows)
+        gaps: dict[str, Gap] = {}
+        for quantity, answer in zip(apart, answers, strict=True):
+            if isinstance(answer, Vector):
+                rows += answer.rows
+            else:
+                gaps[quantity.name] = Gap(answer.missing, f"{quantity.what}: {answer.message}")
+        self._apart = frozenset(gaps)
+        return Answered(windows, sort_rows(rows), joined.at, gaps)
+
+    async def _search(self, seen: Answered) -> Findings | Gap | None:
+        """Look for what no window holds; None: nothing is missing."""
+        asked = self._scene.questions
+        missing = [
+            one
+            for one in asked.quantities
+            if one.name != ERRORS and one.name not in seen.gaps and not seen.has(one.name)
+        ]
+        if not seen.windows or (not missing and seen.vital(NEWEST) is not None):
+            return None
+        metrics = [metric for one in missing for metric in one.metrics]
+        text = search_query(metrics, asked.heartbeat, asked.matchers, max(seen.windows))
+        answer = await self._query(text, _SMALLER)
+        return answer if isinstance(answer, Gap) else read_findings(answer)

@@ -1,0 +1,214 @@
+"""Clients of Prometheus servers: one pooled connection set per address and credentials.
+
+- Every request has one deadline over everything: name, connection, TLS, answer.
+- Nothing is retried, but once, at once, where a pooled connection turned out to be dead.
+- Redirects are not followed: what redirects an API is a login page.
+- Proxies come from the environment (HTTPS_PROXY, NO_PROXY), since a remote Prometheus may only be
+  reachable through one; never towards loopback, where a proxy would be someone else's machine.
+- A Secret whose content changed gives a new client; the old one is closed once it is unused.
+"""
+
+import asyncio
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from cutover.api.spec import Prometheus
+from cutover.decide.observation import Gap, Missing
+from cutover.metrics.answers import Answer, TooSlow, read_answer
+from cutover.metrics.credentials import Credentials, Secrets, resolve, tls_context
+
+DEADLINE: Final = 5.0
+"""Seconds for one request, all in all."""
+LARGEST_ANSWER: Final = 8 * 2**20
+"""Bytes; a look's answer has some 30 KiB."""
+IDLE: Final = 900.0
+"""Seconds after which an unused client is closed."""
+_CONNECTIONS: Final = httpx.Limits(
+    max_connections=32, max_keepalive_connections=8, keepalive_expiry=60.0
+)
+_STALE: Final = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+_CERTIFICATE_WANTED: Final = ("certificate required", "bad certificate", "handshake failure")
+
+
+class PrometheusClient:
+    """One Prometheus, asked with one set of credentials."""
+
+    def __init__(self, address: str, credentials: Credentials, tls: ssl.SSLContext) -> None:
+        self.address = address.rstrip("/")
+        self._credentials = credentials
+        self._url = httpx.URL(f"{self.address}/api/v1/query")
+        self._extensions = (
+            {"sni_hostname": credentials.server_name} if credentials.server_name else {}
+        )
+        self._http = httpx.AsyncClient(
+            verify=tls,
+            headers=list(credentials.headers),
+            limits=_CONNECTIONS,
+            timeout=None,  # noqa: S113 - query() has one deadline over everything
+            follow_redirects=False,
+            trust_env=not _is_loopback(self._url.host),
+        )
+
+    async def query(
+        self, promql: str, *, deadline: float = DEADLINE, time: float | None = None
+    ) -> Answer:
+        """Evaluate at one instant: now by the server's clock, or ``time`` (Unix seconds)."""
+        form = {"query": promql, "timeout": f"{deadline:g}s"}
+        if time is not None:
+            form["time"] = f"{time:.3f}"
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._ask(form)
+        except TimeoutError:
+            return TooSlow(
+                Missing.UNREACHABLE,
+                f"{self.address} did not answer within {deadline:g} s: is it up, is there a"
+                " firewall between, is the query too much for it?",
+            )
+        except httpx.HTTPError as error:
+            return self._unreachable(error)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._http.aclose()
+
+    async def _ask(self, form: dict[str, str]) -> Answer:
+        try:
+            return await self._post(form)
+        except _STALE:
+            return await self._post(form)
+
+    async def _post(self, form: dict[str, str]) -> Answer:
+        asked = self._http.build_request(
+            "POST", self._url, data=form, extensions=dict(self._extensions)
+        )
+        answer = await self._http.send(asked, stream=True)
+        try:
+            body = bytearray()
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > LARGEST_ANSWER:
+                    return Gap(
+                        Missing.UNREACHABLE,
+                        f"{self.address} answered with more than {LARGEST_ANSWER >> 20} MiB: is it a"
+                        " Prometheus, does a custom expression give every series?",
+                    )
+        finally:
+            await answer.aclose()
+        hide = self._credentials.hide
+        return read_answer(self.address, answer.status_code, answer.headers, bytes(body), hide)
+
+    def _unreachable(self, error: httpx.HTTPError) -> Gap:
+        words = self._credentials.hide(str(error) or type(error).__name__)
+        if any(word in words.lower().replace("_", " ") for word in _CERTIFICATE_WANTED):
+            return Gap(
+                Missing.UNAUTHORISED,
+                f"{self.address} did not accept our client certificate ({words}): check tlsConfig.cert"
+                " and keySecret",
+            )
+        if "CERTIFICATE_VERIFY_FAILED" in words:
+            return Gap(
+                Missing.UNREACHABLE,
+                f"the certificate of {self.address} was not accepted ({words}): check tlsConfig.ca"
+                " and serverName",
+            )
+        return Gap(
+            Missing.UNREACHABLE,
+            f"{self.address} cannot be reached ({words}): check the address, and that it is up",
+        )
+
+
+@dataclass(slots=True)
+class _Kept:
+    client: PrometheusClient
+    used_at: float
+    in_use: int = 0
+
+
+class PrometheusPool:
+    """All the Prometheus servers that rollouts name. Belongs to one event loop."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._kept: dict[tuple[str, Credentials], _Kept] = {}
+        self._system_tls: ssl.SSLContext | None = None
+
+    async def query(
+        self,
+        namespace: str,
+        where: Prometheus,
+        promql: str,
+        *,
+        deadline: float = DEADLINE,
+        time: float | None = None,
+    ) -> Answer:
+        """Ask one side's Prometheus, with the Secrets of the rollout's namespace as they are now."""
+        credentials = await resolve(self._secrets, namespace, where)
+        if isinstance(credentials, Gap):
+            return credentials
+        kept = self._kept.get((where.address, credentials)) or self._open(where, credentials)
+        if isinstance(kept, Gap):
+            return kept
+        kept.in_use += 1
+        try:
+            return await kept.client.query(promql, deadline=deadline, time=time)
+        finally:
+            kept.in_use -= 1
+            kept.used_at = _now()
+            await self.close_unused()
+
+    async def close_unused(self, idle: float = IDLE) -> None:
+        """Close the clients that nobody asked for so many seconds."""
+        before = _now() - idle
+        old = [k for k, one in self._kept.items() if not one.in_use and one.used_at <= before]
+        for client in [self._kept.pop(key).client for key in old]:
+            await client.aclose()
+
+    async def aclose(self) -> None:
+        """Close everything."""
+        clients = [one.client for one in self._kept.values()]
+        self._kept.clear()
+        for client in clients:
+            await client.aclose()
+
+    def _open(self, where: Prometheus, credentials: Credentials) -> _Kept | Gap:
+        parts = urlsplit(where.address)
+        if parts.username is not None or parts.password is not None:
+            return Gap(
+                Missing.CREDENTIALS,
+                "prometheus.address holds a user name or password: move them to a Secret and basicAuth",
+            )
+        tls = self._tls(parts.scheme, credentials)
+        if isinstance(tls, Gap):
+            return tls
+        kept = _Kept(PrometheusClient(where.address, credentials, tls), _now())
+        self._kept[where.address, credentials] = kept
+        return kept
+
+    def _tls(self, scheme: str, credentials: Credentials) -> ssl.SSLContext | Gap:
+        """Share one set of system authorities: reading them takes milliseconds and half a megabyte."""
+        if scheme != "https":
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if credentials.ca is not None or credentials.certificate is not None:
+            return tls_context(credentials)
+        if self._system_tls is None:
+            self._system_tls = httpx.create_ssl_context()
+        return self._system_tls
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

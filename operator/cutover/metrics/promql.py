@@ -1,0 +1,62 @@
+"""PromQL as text: pieces that are put together, and nothing that is sent."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+MATCHERS: Final = "$matchers"
+WINDOW: Final = "$window"
+SECONDS: Final = "$seconds"
+"""The window as a bare number, for comparisons with ``time()``; only in the profiles' own queries."""
+
+_PLAIN_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_SELECTED: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
+
+
+def quoted(text: str) -> str:
+    """Write a string literal. A dollar sign is written as an escape: no placeholder can arise in it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return '"' + escaped.replace("$", "\\x24") + '"'
+
+
+def rendered(matchers: Mapping[str, str]) -> str:
+    """Write equality matchers without braces: ``cluster="gke",namespace="chat"``.
+
+    A name that needs it is quoted, which Prometheus reads from 3.0 on; it can never end the selector.
+    """
+    return ",".join(
+        f"{name if _PLAIN_NAME.fullmatch(name) else quoted(name)}={quoted(value)}"
+        for name, value in matchers.items()
+    )
+
+
+def selector(metric: str, *matchers: str) -> str:
+    """Write one instant selector: ``metric{a="b",c="d"}``."""
+    return f"{metric}{{{','.join(one for one in matchers if one)}}}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time: ``754s``, or whole milliseconds (``7500ms``) where it is no whole second."""
+    whole = round(seconds)
+    return f"{whole}s" if abs(seconds - whole) < 5e-4 else f"{round(seconds * 1000)}ms"
+
+
+def over(expression: str, seconds: float) -> str:
+    """Fill the window into an expression that has its matchers already."""
+    bare = f"{seconds:.3f}".rstrip("0").rstrip(".")
+    return expression.replace(WINDOW, duration(seconds)).replace(SECONDS, bare)
+
+
+def tagged(expression: str, label: str, value: str) -> str:
+    """Give every row of an expression a label."""
+    return f'label_replace({expression},"{label}","{value}","","")'
+
+
+def joined(expressions: Iterable[str]) -> str:
+    """Ask for all of them at one instant; tags keep their rows apart."""
+    return " or ".join(expressions)
+
+
+def metrics_in(expression: str) -> tuple[str, ...]:
+    """Return the metric names that are followed by a brace, each once; a heuristic, for sentences only."""
+    return tuple(dict.fromkeys(_SELECTED.findall(expression)))

@@ -1,0 +1,94 @@
+"""Rows into a side's reading: every number, or why there is none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cutover.decide.observation import Gap, Missing, SideReading, WindowReading
+from cutover.judge.histogram import Buckets
+from cutover.metrics import diagnosis, promql
+from cutover.metrics.answers import Row
+from cutover.metrics.diagnosis import Findings, Scene
+from cutover.metrics.profiles import ERRORS, REQUESTS, Quantity
+from cutover.metrics.questions import COMMON, NEWEST, SCRAPE, SPREAD
+from cutover.metrics.readings import Answered, read_buckets, read_number, read_spread
+
+
+def tell(scene: Scene, seen: Answered, findings: Findings | Gap | None) -> SideReading:
+    """Make the reading; ``findings`` is what was found out about missing numbers, if any are."""
+    found = findings if isinstance(findings, Findings) else None
+    newest = seen.vital(NEWEST) or (found.newest if found else None)
+    at = seen.at or (found.at if found else None)
+    scrape = seen.vital(SCRAPE)
+    stale = diagnosis.stale(scene, newest, at, scrape) if newest and at else None
+    teller = _Teller(scene, seen, findings, stale)
+    first = seen.windows[0] if seen.windows else 0.0
+    return SideReading(
+        windows=tuple(teller.window(seconds) for seconds in seen.windows),
+        scrape_seconds=scrape,
+        newest_sample=datetime.fromtimestamp(newest, UTC) if newest else None,
+        queries={
+            one.name: promql.over(one.expression, first) for one in scene.questions.quantities
+        },
+        overlaps=scene.questions.shares_everything or bool(seen.vital(COMMON)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    scene: Scene
+    seen: Answered
+    findings: Findings | Gap | None
+    stale: Gap | None
+
+    def window(self, seconds: float) -> WindowReading:
+        """Read one window."""
+        requests = self._number(REQUESTS, seconds)
+        return WindowReading(
+            seconds,
+            requests,
+            self._errors(seconds, requests),
+            {name: self._buckets(name, seconds) for name in self.scene.latencies},
+        )
+
+    def _errors(self, seconds: float, requests: float | Gap) -> float | Gap:
+        """No error series where there are requests: no errors. Never more than requests."""
+        if not self.seen.of(ERRORS, seconds) and ERRORS not in self.seen.gaps:
+            return requests if isinstance(requests, Gap) else 0.0
+        errors = self._number(ERRORS, seconds)
+        if isinstance(requests, Gap) or isinstance(errors, Gap):
+            return errors
+        return min(errors, requests)
+
+    def _number(self, name: str, seconds: float) -> float | Gap:
+        found = self._rows(name, seconds)
+        return found if isinstance(found, Gap) else read_number(*found)
+
+    def _buckets(self, name: str, seconds: float) -> Buckets | Gap:
+        found = self._rows(name, seconds)
+        if isinstance(found, Gap):
+            return found
+        return read_buckets(*found, read_spread(self.seen.rows.get((SPREAD + name, ""), ())))
+
+    def _rows(self, name: str, seconds: float) -> tuple[str, Sequence[Row]] | Gap:
+        """Return how the quantity is called and its rows, of which there is at least one."""
+        quantity = next((q for q in self.scene.questions.quantities if q.name == name), None)
+        if quantity is None:
+            return Gap(
+                Missing.NO_SERIES, f"the profile {self.scene.profile} cannot tell {name}: drop it"
+            )
+        gap = self.seen.gaps.get(name) or self.stale
+        if gap is not None:
+            return gap
+        rows = self.seen.of(name, seconds)
+        return (quantity.what, rows) if rows else self._missing(quantity, seconds)
+
+    def _missing(self, quantity: Quantity, seconds: float) -> Gap:
+        if not self.seen.has(quantity.name):
+            if isinstance(self.findings, Gap):
+                return self.findings
+            if self.findings is not None:
+                none = diagnosis.no_series(self.scene, quantity.metrics, self.findings)
+                if none is not None:
+                    return none
+        return diagnosis.no_data(self.scene, quantity.what, seconds, self.seen.vital(SCRAPE))
