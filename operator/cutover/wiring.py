@@ -1,0 +1,202 @@
+"""Puts the parts together: ports on one side, adapters on the other. Nothing else happens here."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Final
+
+from cutover.api.spec import ClusterRef, Gate, Traffic
+from cutover.api.status import Plan
+from cutover.clusters.answers import Failed
+from cutover.clusters.events import Events
+from cutover.clusters.own import connect_own
+from cutover.clusters.registry import Clusters
+from cutover.clusters.rollouts import ApiRollouts
+from cutover.clusters.secrets import Secret, Secrets
+from cutover.decide.observation import Gap, Missing, Refusal, SideReach
+from cutover.metrics.joined import SideMetrics
+from cutover.metrics.profiles import DEFAULT_GATES, METRICS
+from cutover.metrics.prometheus import PrometheusPool
+from cutover.observe.world import Known
+from cutover.ports import Leadership, NotWritten
+from cutover.queue import Queue
+from cutover.reconciler import Reconciler
+from cutover.report import Reporter
+from cutover.settings import Settings
+from cutover.telemetry import Telemetry
+from cutover.traffic.httproute import HttpRouteRouter
+from cutover.traffic.watch import RouteWatches
+
+log = logging.getLogger(__name__)
+
+OPERATOR_VERSION: Final = version("cutover")
+KNOWN: Final = Known(
+    operator_version=OPERATOR_VERSION,
+    default_gates=DEFAULT_GATES,
+    metrics=METRICS,
+)
+
+
+class SteadyClock:
+    """The time in UTC, counted from the start of the process: no jump of the wall clock shows in it."""
+
+    def __init__(
+        self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._steady = steady
+        self._began = datetime.fromtimestamp(wall(), UTC)
+        self._began_steady = steady()
+
+    def now(self) -> datetime:
+        """The time, with microseconds."""
+        return self._began + timedelta(seconds=self._steady() - self._began_steady)
+
+
+class LabelledSecrets:
+    """Secrets as the metrics' adapter asks for them."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+
+    async def read(self, namespace: str, name: str, key: str | None) -> Mapping[str, bytes] | Gap:
+        """Return one key, or all; what cannot be used is a sentence."""
+        secret = await self._secrets.read(namespace, name)
+        if not isinstance(secret, Secret):
+            return Gap(Missing.CREDENTIALS, secret.message)
+        if key is None:
+            return secret.values
+        if key not in secret.values:
+            return Gap(Missing.CREDENTIALS, f"{secret} has no key {key}: add it, or name another")
+        return {key: secret.values[key]}
+
+
+@dataclass(slots=True)
+class _Made:
+    """What was made for one rollout, and from what."""
+
+    traffic: Traffic | None = None
+    router: HttpRouteRouter | None = None
+    end_watch: Callable[[], None] = lambda: None
+    measured: tuple[object, ...] | None = None
+    metrics: tuple[SideMetrics, SideMetrics] | None = None
+
+
+class PooledAdapters:
+    """`ports.Adapters` over pooled connections; made once per rollout and change of its plan."""
+
+    def __init__(
+        self,
+        clusters: Clusters,
+        prometheus: PrometheusPool,
+        watches: RouteWatches,
+        wake: Callable[[tuple[str, str]], None],
+        clock: SteadyClock,
+    ) -> None:
+        self._clusters = clusters
+        self._prometheus = prometheus
+        self._watches = watches
+        self._wake = wake
+        self._clock = clock
+        self._made: dict[str, _Made] = {}
+
+    def now(self) -> datetime:
+        """The time in UTC."""
+        return self._clock.now()
+
+    async def router(self, plan: Plan, namespace: str, holder: str) -> HttpRouteRouter | Refusal:
+        """The plan's route; what was connected once stays connected until it is released."""
+        made = self._made.setdefault(holder, _Made())
+        connection = await self._clusters.connect(plan.traffic.cluster, namespace, holder)
+        if made.router is not None and made.traffic == plan.traffic:
+            return made.router
+        if isinstance(connection, Refusal):
+            return connection
+        made.end_watch()
+        place = plan.traffic.cluster.namespace or namespace
+        wanted = plan.traffic.http_route
+        key = (namespace, holder.split("/", 1)[1])
+        watch, made.end_watch = self._watches.subscribe(
+            connection, place, wanted.name, lambda: self._wake(key)
+        )
+        made.router = HttpRouteRouter(connection, place, wanted, watch)
+        made.traffic = plan.traffic
+        return made.router
+
+    def metrics(self, plan: Plan, namespace: str, holder: str) -> tuple[SideMetrics, SideMetrics]:
+        """The source's and the target's metrics."""
+        made = self._made.setdefault(holder, _Made())
+        what = (plan.source, plan.target, plan.profile, plan.custom, plan.gates)
+        if made.metrics is None or made.measured != what:
+            made.metrics = (
+                self._side(plan, namespace, plan.gates, name="source"),
+                self._side(plan, namespace, plan.gates, name="target"),
+            )
+            made.measured = what
+        return made.metrics
+
+    def _side(self, plan: Plan, namespace: str, gates: Sequence[Gate], *, name: str) -> SideMetrics:
+        sides = {"source": (plan.source, plan.target), "target": (plan.target, plan.source)}
+        side, other = sides[name]
+        return SideMetrics(
+            side,
+            other,
+            name=name,
+            profile=plan.profile,
+            custom=plan.custom,
+            gates=gates,
+            namespace=namespace,
+            client=self._prometheus,
+        )
+
+    async def reach(self, ref: ClusterRef, namespace: str, holder: str) -> SideReach:
+        """Whether a cluster's API server answers."""
+        return await self._clusters.reach(ref, namespace, holder)
+
+    def release(self, holder: str) -> None:
+        """Close what nobody else uses."""
+        made = self._made.pop(holder, None)
+        if made is not None:
+            made.end_watch()
+        self._clusters.release(holder)
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings, leadership: Leadership, queue: Queue, telemetry: Telemetry
+) -> AsyncIterator[Reconciler]:
+    """Everything a leader needs, closed again at the end."""
+    own = connect_own(os.environ, allow_insecure=settings.allow_insecure_tls)
+    secrets = Secrets(own, settings.secret_namespaces)
+    clusters = Clusters(own, secrets, allow_insecure=settings.allow_insecure_tls)
+    prometheus = PrometheusPool(LabelledSecrets(secrets))
+    watches = RouteWatches()
+    adapters = PooledAdapters(clusters, prometheus, watches, queue.wake, SteadyClock())
+    rollouts = ApiRollouts(
+        own, Events(own, os.environ.get("HOSTNAME", "cutover")), settings.watch_namespaces
+    )
+
+    async def identity() -> str | NotWritten:
+        known = await clusters.identity()
+        return NotWritten(str(known.reason), known.message) if isinstance(known, Failed) else known
+
+    try:
+        yield Reconciler(
+            rollouts=rollouts,
+            adapters=adapters,
+            leadership=leadership,
+            reporter=Reporter(rollouts, leadership, telemetry),
+            known=KNOWN,
+            undisturbed=queue,
+            cluster_identity=identity,
+        )
+    finally:
+        async with asyncio.timeout(5):
+            await watches.close()
+            await prometheus.aclose()
+            await clusters.close()
