@@ -100,7 +100,7 @@ class SecretRef(Wire):
     model_config = ONE_OWNER
 
     name: ObjectName
-    """Name of the Secret."""
+    """Name of the Secret; it must carry the label cutover.dev/use: "true"."""
 
 
 class SecretKey(Wire):
@@ -109,7 +109,7 @@ class SecretKey(Wire):
     model_config = ONE_OWNER
 
     name: ObjectName
-    """Name of the Secret."""
+    """Name of the Secret; it must carry the label cutover.dev/use: "true"."""
     key: KeyName
     """The key whose value is used."""
 
@@ -123,7 +123,7 @@ class KubeconfigSecretRef(Wire):
     model_config = ONE_OWNER
 
     name: ObjectName
-    """Name of the Secret."""
+    """Name of the Secret; it must carry the label cutover.dev/use: "true"."""
     key: KeyName | None = None
     """The key that holds the kubeconfig. Omitted: kubeconfig, then value (as Cluster API names it)."""
 
@@ -134,7 +134,7 @@ class ClusterRef(Wire):
     kubeconfig_secret_ref: KubeconfigSecretRef | None = None
     """A Secret of the rollout's namespace that holds the cluster's kubeconfig. Omitted: the operator's own cluster."""
     namespace: Label | None = None
-    """Namespace in that cluster. Omitted: one of the same name as the rollout's own."""
+    """Namespace in that cluster. Omitted: one of the same name as the rollout's own; in the operator's own cluster no other may be named."""
 
 
 class Authorization(Wire):
@@ -147,11 +147,11 @@ class Authorization(Wire):
     ] = "Bearer"
     """The word before the credentials."""
     credentials: SecretKey
-    """Where the credentials are. The Secret must carry the label cutover.dev/use: "true"."""
+    """Where the credentials are."""
 
 
 class BasicAuth(Wire):
-    """User name and password from Secrets, each labelled cutover.dev/use: "true"."""
+    """User name and password from Secrets."""
 
     username: SecretKey
     """Where the user name is."""
@@ -190,7 +190,7 @@ class HeadersFrom(Wire):
     """Every key of the Secret becomes a header."""
 
     secret_ref: SecretRef
-    """The Secret; it must carry the label cutover.dev/use: "true"."""
+    """The Secret."""
 
 
 class Prometheus(Wire):
