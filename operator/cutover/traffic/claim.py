@@ -1,7 +1,7 @@
 """PURE: the annotation by which a rollout says that it moves a route's weights."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,7 +39,7 @@ class _Version(_Strict):
 class _ClaimV1(_Strict):
     """Version 1. Fields may be added; what is here keeps its meaning."""
 
-    v: Literal[1] = 1
+    v: Annotated[int, Field(ge=1, le=1)]
     cluster: Text
     namespace: Text
     name: Text
@@ -56,6 +56,7 @@ def to_text(claim: Claim) -> str:
         for each in claim.original
     ]
     return _ClaimV1(
+        v=1,
         cluster=claim.cluster,
         namespace=claim.namespace,
         name=claim.name,
