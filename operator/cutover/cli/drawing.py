@@ -1,0 +1,330 @@
+"""One rollout as a person on call sees it: what is going on, why, and how to stop it.
+
+Pure: a sight and a moment in, something for rich to print out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from cutover.api.conditions import Condition, ConditionStatus, ConditionType
+from cutover.api.status import GateStatus, Phase
+from cutover.api.verdict import Verdict
+from cutover.cli.sight import Sight
+from cutover.cli.words import clock, count, percent, share, since
+
+Command = Callable[[str], str]
+"""Makes a verb into a command line for this rollout."""
+
+Cells = Sequence[tuple[str, str]]
+"""One row: texts, each with its style."""
+
+PHASE_STYLE: Final = {
+    Phase.COMPLETED: "bold green",
+    Phase.ROLLING_BACK: "bold red",
+    Phase.ROLLED_BACK: "bold red",
+}
+CELL_STYLE: Final = {
+    "Completed": "green",
+    "RollingBack": "red",
+    "RolledBack": "red",
+    "Paused": "yellow",
+    "Pass": "green",
+    "Fail": "red",
+    "Inconclusive": "yellow",
+    "Error": "magenta",
+}
+VERDICT_MARK: Final = {
+    Verdict.PASS: ("✔", "green"),
+    Verdict.FAIL: ("✖", "bold red"),
+    Verdict.INCONCLUSIVE: ("…", "yellow"),
+    Verdict.ERROR: ("!", "bold magenta"),
+}
+MUST_BE_TRUE: Final = (
+    ConditionType.ACCEPTED,
+    ConditionType.TRAFFIC_APPLIED,
+    ConditionType.ANALYSIS_HEALTHY,
+    ConditionType.ROLLBACK_READY,
+    ConditionType.SOURCE_REACHABLE,
+    ConditionType.TARGET_REACHABLE,
+)
+SHOWN_TRANSITIONS: Final = 4
+STEPS_BEFORE, STEPS_AFTER = 4, 6
+"""Of many steps, how many are shown before and after the one in force."""
+
+
+def draw(sight: Sight, now: datetime, command: Command) -> RenderableType:
+    """Draw the whole tree and, below it, what a person can do."""
+    tree = Tree(Text("\n").join([_header(sight), *_warnings(sight, now)]), guide_style="dim")
+    _branch(tree, _weights(sight, now), ())
+    _branch(tree, _step_title(sight), _steps(sight, now))
+    _branch(tree, Text("Gates"), _gates(sight, now))
+    _branch(tree, Text("Conditions"), _conditions(sight, now))
+    _branch(tree, Text("Rollback"), _rollback(sight, now))
+    _branch(tree, Text("History"), _history(sight, now))
+    return Group(tree, *_choices(sight, now, command))
+
+
+def _branch(tree: Tree, title: Text | None, rows: Iterable[Text]) -> None:
+    """Add a branch unless there is nothing to tell in it."""
+    told = list(rows)
+    if title is None or (not told and ":" not in title.plain):
+        return
+    branch = tree.add(title)
+    for row in told:
+        branch.add(row)
+
+
+# --- what is going on ---------------------------------------------------------------------------
+
+
+def _header(sight: Sight) -> Text:
+    status, summary = sight.status, sight.status.summary
+    shown = summary.phase or status.phase or "not yet seen by the operator"
+    style = PHASE_STYLE.get(status.phase, "bold cyan") if status.phase else "bold yellow"
+    text = Text.assemble(
+        (f"{sight.namespace}/{sight.name}", "bold"),
+        ("  ", ""),
+        (shown, "bold yellow" if shown == "Paused" else style),
+        (f"  {summary.source} → {summary.target}" if summary.target else "", ""),
+        (f"  attempt {status.attempt or sight.attempt}", "dim"),
+    )
+    if status.message:
+        text.append(f"\n{status.message}", style="")
+    if sight.stalled is not None:
+        text.append(f"\nA person must act ({sight.stalled.reason})", style="bold red")
+        if sight.stalled.message not in ("", status.message):
+            text.append(f": {sight.stalled.message}", style="red")
+    return text
+
+
+def _weights(sight: Sight, now: datetime) -> Text | None:
+    weights = sight.status.weights
+    if weights.desired is None and weights.declared is None:
+        return None
+    drifted = weights.declared not in (None, weights.desired)
+    text = Text.assemble(
+        "Traffic on the target: ",
+        (percent(weights.desired), "bold"),
+        " desired, ",
+        (percent(weights.declared), "bold yellow" if drifted else "bold"),
+        " declared on the route, ",
+        (percent(weights.delivered), "bold"),
+        " delivered",
+    )
+    if weights.delivered_at is not None:
+        text.append(f" ({since(weights.delivered_at, now)} ago)", style="dim")
+    return text
+
+
+def _step_title(sight: Sight) -> Text:
+    step = sight.status.step
+    return Text(f"Steps: {step.index + 1} of {step.total}" if step else "Steps")
+
+
+def _steps(sight: Sight, now: datetime) -> list[Text]:
+    step, steps = sight.status.step, sight.steps
+    at = step.index if step else -1
+    over = sight.status.phase == Phase.COMPLETED
+    rows: list[Cells] = []
+    for index, each in enumerate(steps):
+        number, name = f"{index + 1:>2}", each.description
+        if over or index < at:
+            rows.append((("✔", "green"), (number, "dim"), (name, "dim")))
+        elif index == at and step is not None:
+            mark, style = _mark_of_current(sight)
+            waiting = f"for {since(step.started_at, now)}"
+            if sight.waits_for:
+                waiting += ", waits for a person's yes"
+            rows.append(((mark, style), (number, ""), (name, "bold"), (waiting, "")))
+        else:
+            rows.append((("·", "dim"), (number, "dim"), (name, "")))
+    return _around(_columns(rows), len(rows) if over else at)
+
+
+def _mark_of_current(sight: Sight) -> tuple[str, str]:
+    if sight.status.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+        return "✖", "bold red"
+    return ("‖", "bold yellow") if sight.status.pause or sight.paused else ("▶", "bold cyan")
+
+
+def _around(rows: Sequence[Text], at: int) -> list[Text]:
+    """Leave out what is far from the step in force, and say how much."""
+    first = max(0, min(at, len(rows)) - STEPS_BEFORE)
+    last = max(0, at) + STEPS_AFTER + 1
+    if len(rows) <= STEPS_BEFORE + STEPS_AFTER + 2:
+        return list(rows)
+    shown = list(rows[first:last])
+    if first:
+        shown.insert(0, Text(f"… {first} before", style="dim"))
+    if last < len(rows):
+        shown.append(Text(f"… {len(rows) - last} more", style="dim"))
+    return shown
+
+
+# --- why ----------------------------------------------------------------------------------------
+
+
+def _gates(sight: Sight, now: datetime) -> list[Text]:
+    gates = sight.status.gates
+    lines = _columns([_gate(gate, now) for gate in gates])
+    for line, gate in zip(lines, gates, strict=True):
+        if gate.verdict != Verdict.PASS and gate.message:
+            line.append(f"\n{gate.message}", style=VERDICT_MARK[gate.verdict][1])
+    return lines
+
+
+def _gate(gate: GateStatus, now: datetime) -> Cells:
+    mark, style = VERDICT_MARK[gate.verdict]
+    against = f"{share(gate.value)} against {share(gate.bound)}" if gate.value is not None else ""
+    counted = (
+        f"{count(gate.target_count)} requests (source {count(gate.source_count)})"
+        if gate.target_count is not None
+        else ""
+    )
+    when = [f"over {gate.window}"] if gate.window else []
+    if gate.looked_at:
+        when.append(f"{since(gate.looked_at, now)} ago")
+    if gate.failing_since:
+        when.append(f"failing for {since(gate.failing_since, now)}")
+    return (
+        (mark, style),
+        (gate.name, "bold"),
+        (str(gate.verdict), style),
+        (against, ""),
+        (counted, ""),
+        (", ".join(when), "dim"),
+    )
+
+
+def _conditions(sight: Sight, now: datetime) -> list[Text]:
+    """Only those that are not as they should be."""
+    rows = [
+        (("✖", "bold red"), (one.type, "bold"), (one.reason, ""), (_told(one, now), ""))
+        for one in sight.status.conditions
+        if one.type in MUST_BE_TRUE and one.status == ConditionStatus.FALSE
+    ]
+    paused = sight.condition(ConditionType.PAUSED)
+    if paused is not None and paused.status == ConditionStatus.TRUE:
+        told = _told(paused, now)
+        rows.append((("‖", "bold yellow"), ("Paused", "bold"), (paused.reason, ""), (told, "")))
+    return _columns(rows)
+
+
+def _told(condition: Condition, now: datetime) -> str:
+    since_when = f"for {since(condition.last_transition_time, now)}"
+    return f"{since_when}: {condition.message}" if condition.message else since_when
+
+
+def _rollback(sight: Sight, now: datetime) -> list[Text]:
+    rollback = sight.status.rollback
+    if rollback is None:
+        return []
+    done = "not yet restored"
+    if rollback.restored_at is not None:
+        took = (rollback.restored_at - rollback.decided_at).total_seconds()
+        done = f"restored {took:.1f} s later"
+    decided = f"decided {clock(rollback.decided_at, now)}, {done}"
+    return [Text.assemble((rollback.reason, "bold red"), f": {rollback.message} ({decided})")]
+
+
+def _history(sight: Sight, now: datetime) -> list[Text]:
+    rows = [
+        (
+            (clock(one.at, now), "dim"),
+            (f"{one.from_phase} → {one.to_phase}" if one.from_phase else one.to_phase, ""),
+            ("" if one.weight is None else f"at {one.weight} %", ""),
+            (f"{one.reason}: {one.message}" if one.message else one.reason, "dim"),
+        )
+        for one in sight.status.history[-SHOWN_TRANSITIONS:]
+    ]
+    return _columns(rows)
+
+
+# --- what a person should know, and can do ------------------------------------------------------
+
+
+def _warnings(sight: Sight, now: datetime) -> list[Text]:
+    told = []
+    if not sight.is_read:
+        what = "abort is asked and" if sight.abort else "the last edit is"
+        told.append(f"{what} not yet read by the operator, which takes seconds where it runs")
+    silence = sight.silence(now)
+    if silence is not None:
+        told.append(
+            f"nothing was reported for {silence}: the operator may be down, and nobody watching"
+        )
+    if sight.status.trouble:
+        told.append(f"the last write to the route failed: {sight.status.trouble}")
+    told += [
+        f"status.{part} was written by another version of the operator and is not shown:"
+        " bring this program up to date"
+        for part in sight.unread
+    ]
+    return [Text(f"! {one}", style="bold magenta") for one in told]
+
+
+def _choices(sight: Sight, now: datetime, command: Command) -> list[Text]:
+    rows: list[Cells] = [
+        ((f"{what}:", "bold"), (command(verb), "cyan"), (why, "dim"))
+        for what, verb, why in _open_choices(sight)
+    ]
+    plan = sight.status.plan
+    if plan is not None and not sight.is_finished and sight.silence(now) is not None:
+        place = plan.traffic.cluster.namespace or sight.namespace
+        edit = f"kubectl edit httproute {plan.traffic.http_route.name} -n {place}"
+        why = "set the target's weight to 0; the operator never undoes that"
+        rows.append((("By hand:", "bold"), (edit, "cyan"), (why, "dim")))
+    return [Text(""), *_columns(rows)] if rows else []
+
+
+def _open_choices(sight: Sight) -> list[tuple[str, str, str]]:
+    if sight.is_rolled_back:
+        return [("Try again", "retry", "from the first step, once the cause is gone")]
+    if sight.is_finished or sight.abort or sight.status.phase == Phase.ROLLING_BACK:
+        return []
+    choices = []
+    if sight.waits_for:
+        choices.append(("Go on", "approve", f"says yes to {sight.waits_for}"))
+    if sight.paused or sight.status.pause is not None:
+        choices.append(("Go on", "resume", "from where it is"))
+    else:
+        choices.append(("Hold it", "pause", "guards keep watching"))
+    return [*choices, ("Stop it", "abort", "puts all traffic back within seconds")]
+
+
+def draw_table(table: Mapping[str, Any], *, namespaces: bool, wide: bool) -> RenderableType:
+    """Draw what the API server made of the definition's columns."""
+    columns = table["columnDefinitions"]
+    shown = [i for i, one in enumerate(columns) if wide or not one.get("priority")]
+    titles = ["NAMESPACE"] * namespaces + [columns[i]["name"].upper() for i in shown]
+    rows: list[Cells] = [[(title, "bold") for title in titles]]
+    for row in table["rows"]:
+        place = [(row["object"]["metadata"]["namespace"], "")] * namespaces
+        cells = [("" if row["cells"][i] is None else str(row["cells"][i])) for i in shown]
+        rows.append([*place, *((cell, CELL_STYLE.get(cell, "")) for cell in cells)])
+    return Group(*_columns(rows))
+
+
+def _columns(rows: Sequence[Cells]) -> list[Text]:
+    """Align rows of cells; the last cell of a row is as long as it is."""
+    widths = [max(map(cell_len, column)) for column in _transposed(rows)]
+    lines = []
+    for row in rows:
+        line = Text()
+        for (text, style), width in zip(row, widths, strict=False):
+            line.append(text, style=style)
+            line.append(" " * (width - cell_len(text) + 2))
+        line.rstrip()
+        lines.append(line)
+    return lines
+
+
+def _transposed(rows: Sequence[Cells]) -> list[list[str]]:
+    longest = max(map(len, rows), default=0)
+    return [[row[i][0] for row in rows if i < len(row)] for i in range(longest)]

@@ -1,0 +1,67 @@
+"""Whose field it is: what server-side apply makes of several writers.
+
+An apply states *all* that its manager wants. What ``kubectl-cutover`` stated before and leaves out
+now is removed, so every write carries over what it owns already.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+MANAGER: Final = "kubectl-cutover"
+
+_FROM_GIT: Final = ("argocd", "kustomize-controller", "helm", "flux", "fleet", "config-sync")
+_BY_HAND: Final = ("kubectl",)
+
+
+def owned_spec(rollout: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the spec that the last apply of ours stated."""
+    for entry in (rollout.get("metadata") or {}).get("managedFields") or []:
+        mine = entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
+        if mine and not entry.get("subresource"):
+            fields = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+            owned = _owned(rollout.get("spec") or {}, fields)
+            return owned if isinstance(owned, dict) else {}
+    return {}
+
+
+def _owned(value: Any, fields: Mapping[str, Any]) -> Any:
+    """Cut out of ``value`` what ``fields`` (fieldsV1) name; a leaf is owned whole."""
+    inner = [key for key in fields if key != "."]
+    if not inner:
+        return value
+    if isinstance(value, Mapping):
+        names = {key[2:]: key for key in inner if key.startswith("f:")}
+        return {name: _owned(value[name], fields[names[name]]) for name in names if name in value}
+    if isinstance(value, list):
+        return [one for one in value if any(_is_entry(one, key) for key in inner)]
+    return value
+
+
+def _is_entry(one: Any, key: str) -> bool:
+    """Whether a list's entry is the one that ``k:{…}`` (its keys) or ``v:…`` (itself) names."""
+    named = json.loads(key[2:])
+    if key.startswith("v:"):
+        return bool(one == named)
+    return isinstance(one, Mapping) and all(one.get(k) == v for k, v in named.items())
+
+
+def refusal(causes: Sequence[Mapping[str, str]], force: str) -> str:
+    """Say who owns the fields and what to do; ``force`` is the command that overrides."""
+    fields = " and ".join(sorted({cause.get("field", "").lstrip(".") for cause in causes}))
+    managers = sorted({_manager(cause.get("message", "")) for cause in causes})
+    return f"{fields} is owned by {' and '.join(managers)}: {_advice(managers)}, or override it now with: {force}"
+
+
+def _advice(managers: Sequence[str]) -> str:
+    if any(manager.startswith(_FROM_GIT) for manager in managers):
+        return "change it in Git, or the next sync undoes it"
+    if all(manager.startswith(_BY_HAND) for manager in managers):
+        return "somebody set it with kubectl, change it there"
+    return "change it there"
+
+
+def _manager(message: str) -> str:
+    """Take the name out of: conflict with "argocd-controller" using cutover.dev/v1alpha1."""
+    quoted = message.split('"')
+    return quoted[1] if len(quoted) > 2 else message
