@@ -7,8 +7,9 @@ from typing import Final
 
 from cutover.decide.observation import Gap, Missing
 from cutover.metrics import promql
-from cutover.metrics.answers import Vector
-from cutover.metrics.questions import Questions
+from cutover.metrics.answers import Row, Vector
+from cutover.metrics.questions import GATE, SERIES, Questions
+from cutover.metrics.readings import read_series
 
 _FOUND: Final = "found"
 _MATCHED: Final = "matched"
@@ -34,6 +35,8 @@ class Findings:
     """When the newest sample of the heartbeat was scraped (Unix seconds)."""
     at: float | None
     """The instant, by the server's clock (Unix seconds)."""
+    series: Mapping[str, Mapping[float, float]]
+    """Of histograms whose servers have different edges: how many series have each edge."""
 
 
 def search_query(
@@ -53,16 +56,25 @@ def search_query(
 
 
 def read_findings(vector: Vector) -> Findings:
-    """Sort the answer to ``search_query``."""
+    """Sort the answer to ``search_query`` and to what was asked about series with it."""
     names: Mapping[str, set[str]] = {_MATCHED: set(), _ANYWHERE: set()}
+    series: dict[str, list[Row]] = {}
     newest = None
     for row in vector.rows:
-        tag = row.labels.get(_FOUND, "")
+        tag, gate = row.labels.get(_FOUND, ""), row.labels.get(GATE, "")
         if tag == _NEWEST:
             newest = row.value
         elif tag in names:
             names[tag].add(row.labels.get("__name__", ""))
-    return Findings(frozenset(names[_MATCHED]), frozenset(names[_ANYWHERE]), newest, vector.at)
+        elif gate.startswith(SERIES):
+            series.setdefault(gate.removeprefix(SERIES), []).append(row)
+    return Findings(
+        frozenset(names[_MATCHED]),
+        frozenset(names[_ANYWHERE]),
+        newest,
+        vector.at,
+        {name: read_series(rows) for name, rows in series.items()},
+    )
 
 
 @dataclass(frozen=True, slots=True)

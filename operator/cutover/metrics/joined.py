@@ -11,11 +11,12 @@ from typing import Final
 
 from cutover.api.spec import CustomMetrics, Gate, Profile, Side
 from cutover.decide.observation import Gap, Missing, Reading
+from cutover.metrics import promql
 from cutover.metrics.answers import Answer, TooSlow, Vector
 from cutover.metrics.diagnosis import Findings, Scene, read_findings, search_query
 from cutover.metrics.profiles import ERRORS, Quantity, whole_request
 from cutover.metrics.prometheus import DEADLINE, PrometheusPool
-from cutover.metrics.questions import NEWEST, ask_about
+from cutover.metrics.questions import NEWEST, UNEVEN, ask_about
 from cutover.metrics.readings import Answered, sort_rows
 from cutover.metrics.telling import tell
 
@@ -125,16 +126,17 @@ class SideMetrics:
         return Answered(windows, sort_rows(rows), joined.at, gaps)
 
     async def _search(self, seen: Answered) -> Findings | Gap | None:
-        """Look for what no window holds; None: nothing is missing."""
+        """Find out about what no window holds and about uneven histograms; None: all is well."""
         asked = self._scene.questions
-        missing = [
-            one
-            for one in asked.quantities
-            if one.name != ERRORS and one.name not in seen.gaps and not seen.has(one.name)
-        ]
-        if not seen.windows or (not missing and seen.vital(NEWEST) is not None):
+        known = [one for one in asked.quantities if one.name not in seen.gaps]
+        missing = [one for one in known if one.name != ERRORS and not seen.has(one.name)]
+        uneven = [one for one in known if seen.vital(UNEVEN + one.name) is not None]
+        if not seen.windows or not (missing or uneven or seen.vital(NEWEST) is None):
             return None
+        longest = max(seen.windows)
         metrics = [metric for one in missing for metric in one.metrics]
-        text = search_query(metrics, asked.heartbeat, asked.matchers, max(seen.windows))
-        answer = await self._query(text, _SMALLER)
+        search = search_query(metrics, asked.heartbeat, asked.matchers, longest)
+        answer = await self._query(
+            promql.joined([search, *asked.series(uneven, longest)]), _SMALLER
+        )
         return answer if isinstance(answer, Gap) else read_findings(answer)

@@ -7,10 +7,12 @@ What ``increase()`` can and cannot tell, for every query here:
   a burst at either end is told a little wrong. Within one histogram all edges err alike.
 - A counter that begins again at zero (a restart) is followed; what was counted between the last
   scrape and the restart is lost.
-- A series' first sample counts for nothing, even if it is born at 40. For counters that are born
-  with their first event (``Counter.created``), that first sample is added here, where the series'
-  own creation time proves that it was born in the window. A histogram of vLLM is born empty with
-  its process; what a new process answers before its first scrape is not in it.
+- A series' first sample counts for nothing, even if it is born at 40: of a target with many
+  servers and few errors that would be most errors. For counters that are born with their first
+  event (``Counter.created``) the series' own creation time tells that it was born in the window,
+  and then its value is the count; where creation times are not exposed, the first sample is lost.
+  A histogram of vLLM is born empty with its process; what a new process answers before its first
+  scrape is not in it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,10 +75,8 @@ _REQUEST_EDGES: Final = (
 )
 # fmt: on
 
-_INFERENCE: Final = (
-    'handler=~"/v1/(chat/completions|completions|embeddings|responses|messages|score|rerank'
-    '|audio/(transcriptions|translations))|/v2/(embed|rerank)|/(score|rerank|pooling|classify|invocations)"'
-)
+_INFERENCE: Final = 'method="POST",handler!~"none|/tokenize|/detokenize"'
+"""All that infers is POSTed, and little else; ``none`` is what no route matches."""
 _HTTP: Final = "http_requests_total"
 _HTTP_CREATED: Final = "http_requests_created"
 _FINISHED: Final = "vllm:request_success_total"
@@ -91,7 +91,7 @@ VLLM: Final = Names(
     # it comes later: neither layer alone has all failures, and their sum has some twice. The larger
     # one is a count of different requests, never more than there were. 4xx is the client's doing.
     errors=(
-        Counter(_HTTP, f'status=~"5xx|5..",{_INFERENCE}', _HTTP_CREATED),
+        Counter(_HTTP, f'status=~"5..",{_INFERENCE}', _HTTP_CREATED),
         Counter(_FINISHED, 'finished_reason="error"'),
         Counter(_FINISHED, 'finish_reason="error"'),  # as the simulator spells it
     ),
@@ -172,8 +172,8 @@ class Quantity:
     what: str
     """How sentences call it."""
     is_histogram: bool = False
-    spread: str | None = None
-    """For a histogram: the number of series by ``le`` that were there at any time in the window."""
+    series: str | None = None
+    """For a histogram: how many series there are by ``le``, now or at the window's beginning."""
 
 
 def default_gates(profile: Profile) -> list[Gate]:
@@ -244,17 +244,14 @@ def _layers(counters: Sequence[Counter], matchers: str) -> list[str]:
 
 
 def _increase(counter: Counter, matchers: str) -> str:
-    """Write the increase of each series, and the first sample of those born in the window."""
+    """Write the increase of each series; of one born in the window that is all it has counted."""
     series = promql.selector(counter.metric, counter.only, matchers)
     seen = f"increase({series}[$window])"
     if counter.created is None:
         return seen
     created = promql.selector(counter.created, counter.only, matchers)
-    born = (
-        f"min_over_time({series}[$window]) and {created}>=time()-$seconds"
-        f" unless {series} offset $window"
-    )
-    return promql.joined((promql.tagged(seen, "part", "seen"), promql.tagged(born, "part", "born")))
+    born = f"{series} and {created}>=time()-$seconds unless {series} offset $window"
+    return promql.joined((born, seen))
 
 
 def _histogram(name: str, latency: Latency, matchers: str) -> Quantity:
@@ -266,7 +263,7 @@ def _histogram(name: str, latency: Latency, matchers: str) -> Quantity:
         metrics,
         metrics[0],
         is_histogram=True,
-        spread=promql.joined(f"count by (le)(last_over_time({one}[$window]))" for one in series),
+        series=f"count by (le)({promql.joined(f'{one} or {one} offset $window' for one in series)})",
     )
 
 

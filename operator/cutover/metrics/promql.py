@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
+from urllib.parse import quote_plus
 
 MATCHERS: Final = "$matchers"
 WINDOW: Final = "$window"
@@ -55,6 +56,29 @@ def tagged(expression: str, label: str, value: str) -> str:
 def joined(expressions: Iterable[str]) -> str:
     """Ask for all of them at one instant; tags keep their rows apart."""
     return " or ".join(expressions)
+
+
+class Encoded(str):
+    """PromQL as a form carries it; placeholders are still readable.
+
+    Encoding ten kilobytes takes a millisecond, so what is asked again and again is encoded once.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, expression: str) -> "Encoded":
+        """Encode; what is encoded already stays as it is."""
+        return expression if isinstance(expression, cls) else cls(quote_plus(expression, safe="$"))
+
+    @classmethod
+    def joined(cls, expressions: Iterable[str]) -> "Encoded":
+        """Do what ``joined`` does."""
+        return cls("+or+".join(cls.of(one) for one in expressions))
+
+    def over(self, seconds: float) -> "Encoded":
+        """Do what ``over`` does."""
+        return Encoded(over(self, seconds))
 
 
 def metrics_in(expression: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Final
 from cutover.api.spec import CustomMetrics, Profile, Prometheus, Side
 from cutover.metrics import promql
 from cutover.metrics.profiles import Quantity, heartbeat, quantities
+from cutover.metrics.promql import Encoded
 
 GATE: Final = "gate"
 WINDOW: Final = "window"
@@ -14,8 +15,9 @@ WINDOW: Final = "window"
 SCRAPE: Final = "scrape"
 NEWEST: Final = "newest"
 COMMON: Final = "common"
-SPREAD: Final = "spread:"
-"""Values of ``gate`` that are no quantity; the last one is followed by a histogram's name."""
+UNEVEN: Final = "uneven:"
+SERIES: Final = "series:"
+"""Values of ``gate`` that are no quantity; the last two are followed by a histogram's name."""
 
 _SCRAPE_SPANS: Final = ("2m", "30s", "10s", "10m")
 """Over which the time between scrapes is measured: the first that a series reaches back over."""
@@ -28,19 +30,36 @@ class Questions:
     quantities: tuple[Quantity, ...]
     heartbeat: str
     matchers: str
-    vitals: str
+    vitals: Encoded
     """Scrapes and common series, tagged; it holds nothing that a user wrote but matchers."""
-    shares_everything: bool = False
+    shares_everything: bool
     """A custom query reads the same series on both sides, since it does not use its matchers."""
+    window: Encoded | None
+    """All quantities over ``$window``, tagged; None: there are none."""
+    uneven: Encoded | None
+    """Which histograms are of servers with different edges, over the longest window."""
 
-    def joined(self, windows: Iterable[float], leaving_out: Collection[str]) -> str:
+    def joined(self, windows: Sequence[float], leaving_out: Collection[str]) -> Encoded:
         """Ask everything at one instant, but for the quantities named."""
-        asked = [one for one in self.quantities if one.name not in leaving_out]
-        return promql.joined([self.vitals, *_windowed(asked, list(windows))])
+        if not leaving_out:
+            asked = _filled(self.window, self.uneven, windows)
+        else:
+            left = [one for one in self.quantities if one.name not in leaving_out]
+            asked = _filled(_over_window(left), _uneven(left), windows)
+        return Encoded.joined([self.vitals, *asked])
 
-    def alone(self, quantity: Quantity, windows: Iterable[float]) -> str:
+    def alone(self, quantity: Quantity, windows: Sequence[float]) -> Encoded:
         """Ask for one quantity."""
-        return promql.joined(_windowed([quantity], list(windows)))
+        one = [quantity]
+        return Encoded.joined(_filled(_over_window(one), _uneven(one), windows))
+
+    def series(self, quantities: Iterable[Quantity], longest_window: float) -> list[str]:
+        """Ask of histograms how many series have each edge."""
+        return [
+            promql.tagged(promql.over(one.series, longest_window), GATE, SERIES + one.name)
+            for one in quantities
+            if one.series is not None
+        ]
 
 
 def ask_about(
@@ -59,12 +78,15 @@ def ask_about(
     if shared:
         both = promql.selector(beat, matchers, promql.rendered(other.prometheus.matchers))
         vitals.append(promql.tagged(f"count({both})", GATE, COMMON))
+    asked = quantities(own, custom, latencies, matchers)
     return Questions(
-        quantities(own, custom, latencies, matchers),
+        asked,
         beat,
         matchers,
-        promql.joined(vitals),
+        Encoded.joined(vitals),
         shared and own is Profile.CUSTOM and custom is not None and _ignores_matchers(custom),
+        _over_window(asked),
+        _uneven(asked),
     )
 
 
@@ -107,14 +129,26 @@ def _vitals(beat: str, matchers: str) -> list[str]:
     ]
 
 
-def _windowed(asked: Sequence[Quantity], windows: Sequence[float]) -> list[str]:
-    if not asked or not windows:
-        return []
+def _over_window(asked: Sequence[Quantity]) -> Encoded | None:
+    if not asked:
+        return None
     every = promql.joined(promql.tagged(one.expression, GATE, one.name) for one in asked)
-    template = promql.tagged(every, WINDOW, promql.WINDOW)
-    spreads = [
-        promql.tagged(promql.over(one.spread, max(windows)), GATE, SPREAD + one.name)
+    return Encoded.of(promql.tagged(every, WINDOW, promql.WINDOW))
+
+
+def _uneven(asked: Sequence[Quantity]) -> Encoded | None:
+    found = [
+        promql.tagged(f"stddev({one.series})>0", GATE, UNEVEN + one.name)
         for one in asked
-        if one.spread is not None
+        if one.series is not None
     ]
-    return [promql.over(template, seconds) for seconds in dict.fromkeys(windows)] + spreads
+    return Encoded.joined(found) if found else None
+
+
+def _filled(
+    window: Encoded | None, uneven: Encoded | None, windows: Sequence[float]
+) -> list[Encoded]:
+    if window is None or not windows:
+        return []
+    asked = [window.over(seconds) for seconds in dict.fromkeys(windows)]
+    return asked if uneven is None else [*asked, uneven.over(max(windows))]

@@ -93,7 +93,7 @@ def read_buckets(what: str, rows: Iterable[Row], series: Mapping[float, float]) 
     return buckets
 
 
-def read_spread(rows: Iterable[Row]) -> dict[float, float]:
+def read_series(rows: Iterable[Row]) -> dict[float, float]:
     """Count the series by edge; one edge may be written in two ways (``1`` and ``1.0``)."""
     found: dict[float, float] = {}
     for row in rows:

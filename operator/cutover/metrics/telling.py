@@ -10,8 +10,8 @@ from cutover.metrics import diagnosis, promql
 from cutover.metrics.answers import Row
 from cutover.metrics.diagnosis import Findings, Scene
 from cutover.metrics.profiles import ERRORS, REQUESTS, Quantity
-from cutover.metrics.questions import COMMON, NEWEST, SCRAPE, SPREAD
-from cutover.metrics.readings import Answered, read_buckets, read_number, read_spread
+from cutover.metrics.questions import COMMON, NEWEST, SCRAPE
+from cutover.metrics.readings import Answered, read_buckets, read_number
 
 
 def tell(scene: Scene, seen: Answered, findings: Findings | Gap | None) -> SideReading:
@@ -68,7 +68,8 @@ class _Teller:
         found = self._rows(name, seconds)
         if isinstance(found, Gap):
             return found
-        return read_buckets(*found, read_spread(self.seen.rows.get((SPREAD + name, ""), ())))
+        series = self.findings.series if isinstance(self.findings, Findings) else {}
+        return read_buckets(*found, series.get(name, {}))
 
     def _rows(self, name: str, seconds: float) -> tuple[str, Sequence[Row]] | Gap:
         """Return how the quantity is called and its rows, of which there is at least one."""
