@@ -68,7 +68,8 @@ class Clusters:
         self._pools: dict[Access, Pool] = {}
         self._reached: dict[Connection, tuple[float, SideReach]] = {}
         self._identity: str | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._checks: set[asyncio.Task[None]] = set()
+        self._closings: set[asyncio.Task[None]] = set()
 
     async def connect(self, ref: ClusterRef, namespace: str, holder: str) -> Connection | Refusal:
         """Return the cluster's connection and keep it open until ``holder`` is released.
@@ -81,7 +82,7 @@ class Clusters:
         entry = self._entry(ref.kubeconfig_secret_ref, namespace)
         due = self._clock() - entry.checked_at >= MAX_AGE
         if due and holder in entry.holders:
-            self._in_background(self._check(entry))
+            _start(self._check(entry), self._checks)
         elif due:
             await self._check(entry)
         if entry.connection is None or (entry.problem and holder not in entry.holders):
@@ -138,9 +139,11 @@ class Clusters:
 
     async def close(self) -> None:
         """Close everything, our own connection included."""
+        for check in self._checks:
+            check.cancel()
         self._entries.clear()
         self._close_unused()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._checks, *self._closings, return_exceptions=True)
         await self.own.pool.close()
 
     def _entry(self, ref: KubeconfigSecretRef, namespace: str) -> _Entry:
@@ -204,12 +207,13 @@ class Clusters:
         for access, pool in list(self._pools.items()):
             if pool not in used:
                 del self._pools[access]
-                self._in_background(pool.close())
+                _start(pool.close(), self._closings)
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+def _start(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def _reach(answer: Answer) -> SideReach:
