@@ -25,6 +25,8 @@ after), `clusters` (source and target, from the lab or from kind).
   `.delete()`, `.source_backend`, `.target_backend`, `.host`.
 - `lab.proxy(cluster or url)` → `FaultProxy`; `lab.private_prometheus([slot])` and
   `lab.private_cluster()` may be killed. All three are context managers.
+- `lab.workload(cluster, namespace, name, server, replicas=)` → a Deployment that tells the truth
+  about that server: `.scale(n)`, `.wait_ready(n)`, `.ready_replicas`.
 - Series of slot k carry `slot="k"`, `side` and `cluster` ("source" or "target").
 
 No controllers run: namespaces stay Terminating, nothing is garbage collected, and the roles view

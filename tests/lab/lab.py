@@ -12,13 +12,14 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.lab import gateway
+from tests.lab.agent import Workload
 from tests.lab.children import ChildFailedError, tail
 from tests.lab.cluster import Cluster
 from tests.lab.description import Description
 from tests.lab.private import PrivateCluster, PrivatePrometheus
 from tests.lab.proxy import FaultProxy, ProxyTls
 from tests.lab.routes import Route, Weights, make_route
-from tests.lab.servers import Slot
+from tests.lab.servers import ModelServer, Slot
 
 ROOT = Path(__file__).parents[2]
 UP_WITHIN = 1800.0
@@ -127,6 +128,19 @@ class Lab:
     def private_cluster(self) -> PrivateCluster:
         """A context manager: `.cluster`, `.kill()`, `.restart()`, `.freeze()`, `.thaw()`."""
         return PrivateCluster(self.description)
+
+    def workload(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        name: str,
+        server: ModelServer,
+        *,
+        replicas: int = 1,
+        cold_start: float = 0.0,
+    ) -> Workload:
+        """A context manager: a Deployment that stands for the server, see `tests.lab.agent`."""
+        return Workload(cluster, namespace, name, server, replicas=replicas, cold_start=cold_start)
 
     def weights(self, namespace: str, name: str) -> Weights:
         route = Route(self.source, self.gateway.url, namespace, name, "", self.slots[0])

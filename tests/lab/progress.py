@@ -52,8 +52,9 @@ class LineProgress:
     def step(self, name: str) -> None: ...
 
     def finish(self, name: str, outcome: str) -> None:
-        seconds = time.monotonic() - self._began.get(name, time.monotonic())
-        print(f"lab: {name} {outcome} after {seconds:.0f} s", file=sys.stderr, flush=True)
+        began = self._began.get(name)
+        after = "" if began is None else f" after {time.monotonic() - began:.0f} s"
+        print(f"lab: {name} {outcome}{after}", file=sys.stderr, flush=True)
 
 
 @contextmanager
