@@ -10,6 +10,7 @@ import contextlib
 import logging
 from typing import Protocol
 
+from cutover.errors import LeadershipLost
 from cutover.logs import about
 from cutover.queue import LANES, Key, Lane, Queue
 from cutover.telemetry import Telemetry
@@ -157,7 +158,10 @@ class Dispatcher:
                 self._queue.give_back(key)
         elif (fault := task.exception()) is not None:
             outcome = "failed"
-            self._failed(key, f"broke with {type(fault).__name__}", fault)
+            if isinstance(fault, LeadershipLost):
+                self._failed(key, f"stopped: {fault}", None)
+            else:
+                self._failed(key, f"broke with {type(fault).__name__}", fault)
         else:
             outcome = "done"
             self._queue.finish(key, task.result())

@@ -74,6 +74,7 @@ class Election:
         identity: str | None = None,
         timing: Timing = Timing(),
         clock: Callable[[], float] = unsettable_clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """``highest_epoch`` gives the largest epoch any rollout's status holds; None: cannot tell."""
         self.identity = identity or new_identity()
@@ -85,12 +86,13 @@ class Election:
         self._timing = timing
         self._deadline = 1.5 * timing.retry
         self._clock = clock
+        self._sleep = sleep
         self._epoch = 0
         self._valid_until = -math.inf
         self._mine: Object | None = None
         """The Lease as we last wrote it, while we hold it."""
         self._seen: tuple[str, float] = ("", -math.inf)
-        """The last foreign resourceVersion, and when it was first seen here."""
+        """The last resourceVersion of a Lease not ours, and when it was first seen here."""
         self._told = ""
 
     # --- the port -------------------------------------------------------------------------------
@@ -108,15 +110,15 @@ class Election:
 
     async def win(self) -> int:
         """Wait until we lead; return the epoch."""
-        while not await self.attempt():  # noqa: ASYNC110 - the API server is polled, no event of ours
-            await asyncio.sleep(self._timing.retry)
+        while not await self.attempt():
+            await self._sleep(self._timing.retry)
         log.info("Leading as %s, epoch %d", self.identity, self._epoch)
         return self._epoch
 
     async def hold(self) -> None:
         """Renew until that is no longer possible; then raise."""
         while True:
-            await asyncio.sleep(self._timing.retry)
+            await self._sleep(self._timing.retry)
             await self.attempt()
             if not self.may_write():
                 self._valid_until = -math.inf
@@ -131,7 +133,7 @@ class Election:
         if isinstance(answer, Failed) and answer.reason is Reason.CONFLICT:
             # A renewal whose answer we did not see.
             answer = await self._api.get(self._url, deadline=self._deadline)
-            if isinstance(answer, Ok) and answer.body["spec"]["holderIdentity"] == self.identity:
+            if isinstance(answer, Ok) and _spec(answer.body).get("holderIdentity") == self.identity:
                 answer = await self._let_go(answer.body)
         if isinstance(answer, Failed):
             log.warning("The Lease was not released, the next leader waits: %s", answer.message)
@@ -140,63 +142,69 @@ class Election:
 
     async def attempt(self) -> bool:
         """Try once to take or renew the Lease."""
-        mine = self._mine
-        if mine is not None and self.may_write() and await self._put(mine, mine["spec"]):
+        if self._mine is not None and not self.may_write():
+            self._mine = None
+            return self._tell("The Lease could not be renewed in time")
+        if self._mine is not None and await self._put(self._mine, self._mine["spec"]):
             return True
-        match await self._api.get(self._url, deadline=self._deadline):
+        answer = await self._api.get(self._url, deadline=self._deadline)
+        if isinstance(answer, Failed) and answer.reason is Reason.NOT_FOUND:
+            answer = await self._create()
+        match answer:
+            case Ok(body=lease) if self._mine is not None:
+                return await self._keep(lease)
             case Ok(body=lease):
                 return await self._compete(lease)
-            case Failed(reason=Reason.NOT_FOUND, from_api_server=True):
-                return await self._create()
             case Failed(message=message):
                 return self._tell(f"The Lease was not read: {message}")
 
     # --- inside ---------------------------------------------------------------------------------
 
-    async def _compete(self, lease: Object) -> bool:
-        """Take the Lease that is there if it is ours, free or expired."""
-        spec = lease.get("spec") or {}
-        holder = spec.get("holderIdentity") or ""
-        if self._mine is not None and holder == self.identity:
-            return await self._put(lease, spec)
-        if self._mine is not None:
-            self._mine, self._valid_until = None, -math.inf
-            return self._tell(f"The Lease was taken by {holder or 'nobody'}")
-        if holder and not self._expired(lease):
-            return self._tell(f"Following {holder}")
-        epoch = await self._next_epoch(spec.get("leaseTransitions") or 0)
-        if epoch is None:
+    async def _keep(self, lease: Object) -> bool:
+        """Renew what is ours; also what somebody deleted and nobody has taken since."""
+        spec = _spec(lease)
+        holder, known = spec.get("holderIdentity") or "", spec.get("leaseTransitions") or 0
+        if holder in (self.identity, "") and known <= self._epoch:
+            if self.may_write():
+                return await self._put(lease, spec | self._acquired(self._epoch))
             return False
-        return await self._put(lease, spec | self._acquired(epoch))
+        self._mine, self._valid_until = None, -math.inf
+        return self._tell(f"The Lease was taken by {holder or 'somebody who released it again'}")
 
-    async def _create(self) -> bool:
-        """Make the Lease. Where somebody led before, wait until that one must have noticed."""
-        epoch = self._epoch if self._mine is not None else await self._next_epoch(0)
-        if epoch is None:
-            return False
-        if self._mine is None and epoch > 1 and not self._expired({}):
-            return self._tell("The Lease is gone though somebody led before: waiting for its end")
+    async def _compete(self, lease: Object) -> bool:
+        """Take the Lease if it is free or expired.
+
+        One that knows of no leader although there were some was made anew: its last holder may
+        still lead and is given the time to notice.
+        """
+        spec = _spec(lease)
+        holder, known = spec.get("holderIdentity") or "", spec.get("leaseTransitions") or 0
+        is_free = holder in ("", self.identity)
+        if not self._expired(lease) and not is_free:
+            return self._tell(f"Following {holder}")
+        highest = await self._highest_epoch()
+        if highest is None:
+            return self._tell("The rollouts could not be listed, so no new epoch is known")
+        if highest > known and not self._expired(lease):
+            return self._tell("The Lease was made anew: waiting for the end of its last holder")
+        return await self._put(lease, spec | self._acquired(1 + max(highest, known)))
+
+    async def _create(self) -> Answer:
+        """Make a Lease that nobody holds: only a write with a resourceVersion ever takes one."""
         lease = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": NAME, "namespace": self._namespace},
-            "spec": self._acquired(epoch) | self._renewed(),
+            "spec": {
+                "leaseDurationSeconds": math.ceil(self._timing.duration),
+                "leaseTransitions": 0,
+            },
         }
-        began = self._clock()
-        answer = await self._api.post(self._parent, lease, deadline=self._deadline)
-        return self._hold(answer, began)
+        return await self._api.post(self._parent, lease, deadline=self._deadline)
 
     async def _let_go(self, lease: Object) -> Answer:
         spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
         return await self._api.put(self._url, {**lease, "spec": spec}, deadline=self._deadline)
-
-    async def _next_epoch(self, transitions: int) -> int | None:
-        """One more than the largest ever used, whether or not the Lease remembers it."""
-        highest = await self._highest_epoch()
-        if highest is None:
-            self._tell("The rollouts could not be listed, so no new epoch is known")
-            return None
-        return 1 + max(transitions, highest, self._epoch)
 
     async def _put(self, lease: Object, spec: Object) -> bool:
         """Write with the resourceVersion of ``lease``: nothing happens when somebody was faster."""
@@ -212,19 +220,18 @@ class Election:
                 self._epoch = lease["spec"]["leaseTransitions"]
                 self._valid_until = began + self._timing.duration
                 return self.may_write()
-            case Failed(reason=Reason.CONFLICT | Reason.ALREADY_EXISTS):
+            case Failed(reason=Reason.CONFLICT | Reason.NOT_FOUND):
                 return False
             case Failed(message=message):
                 return self._tell(f"The Lease was not written: {message}")
 
     def _expired(self, lease: Object) -> bool:
-        """Whether a foreign Lease (``{}``: its absence) stood unchanged for its whole duration."""
-        version = lease.get("metadata", {}).get("resourceVersion", "absent")
-        now = self._clock()
+        """Whether it was seen here to stand unchanged for its whole duration."""
+        version, now = lease["metadata"]["resourceVersion"], self._clock()
         if version != self._seen[0]:
             self._seen = (version, now)
-        duration = lease.get("spec", {}).get("leaseDurationSeconds") or self._timing.duration
-        return now - self._seen[1] > duration
+        duration = _spec(lease).get("leaseDurationSeconds") or 0
+        return now - self._seen[1] > max(duration, self._timing.duration)
 
     def _acquired(self, epoch: int) -> dict[str, Any]:
         return {
@@ -246,6 +253,10 @@ class Election:
             log.info("%s", sentence)
         self._told = sentence
         return False
+
+
+def _spec(lease: Object) -> dict[str, Any]:
+    return lease.get("spec") or {}
 
 
 def _micro_time() -> str:
