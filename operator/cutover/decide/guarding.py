@@ -8,7 +8,7 @@ from cutover.api.status import Plan, Status
 from cutover.decide import clocks
 from cutover.decide.judging import gate_counts
 from cutover.decide.looking import REFERENCE_WINDOW, SCRAPE_UNKNOWN
-from cutover.decide.observation import Gap, Observation, SideReading, WindowReading
+from cutover.decide.observation import Gap, Missing, Observation, SideReading, WindowReading
 from cutover.judge import guards
 from cutover.judge.evidence import Count
 from cutover.judge.histogram import quantile_bracket
@@ -104,7 +104,7 @@ def _unanswered(
     if weights.applied_at is None or not weights.applied:
         return None
     scrape = target.scrape_seconds or source.scrape_seconds or SCRAPE_UNKNOWN
-    windows = [_silence(*pair) for pair in pairs]
+    windows = [_silence(*pair, down=target.unscraped) for pair in pairs]
     return guards.unanswered(
         windows,
         guards.Delivery(
@@ -114,13 +114,23 @@ def _unanswered(
             source_age=_age(source, seen.now),
             target_age=_age(target, seen.now),
             source_p99=_p99(source),
+            target_down=target.unscraped,
         ),
     )
 
 
-def _silence(source: WindowReading | None, target: WindowReading) -> guards.WindowCounts:
-    """Counts for the guard against silence: a target that has never answered counts as nothing answered."""
-    came = Count(0.0) if isinstance(target.requests, Gap) else _count(target)
+def _silence(
+    source: WindowReading | None, target: WindowReading, *, down: bool
+) -> guards.WindowCounts:
+    """Counts for the guard against silence.
+
+    A fresh target that counted nothing, or one that no longer answers its scrapes, has answered
+    nothing; whatever else is missing proves nothing.
+    """
+    came = _count(target)
+    if isinstance(target.requests, Gap):
+        gone = down and target.requests.missing is Missing.STALE
+        came = Count(0.0) if gone or target.requests.missing is Missing.NO_DATA else None
     return guards.WindowCounts(target.seconds, _count(source), came)
 
 
@@ -131,15 +141,12 @@ def _age(side: SideReading, now: datetime) -> float | None:
 
 
 def _p99(source: SideReading) -> float | None:
-    """The upper end of the bracket around the source's 99th percentile, in seconds."""
+    """The upper end of the bracket around the source's 99th percentile of a whole request, in seconds."""
     for window in sorted(source.windows, key=lambda one: -one.seconds):
-        names = [END_TO_END] if END_TO_END in window.latencies else list(window.latencies)
-        uppers: list[float] = []
-        for name in names:
-            buckets = window.latencies[name]
-            bracket = None if isinstance(buckets, Gap) else quantile_bracket(buckets, 0.99)
-            if bracket is not None:
-                uppers.append(bracket[1])
-        if uppers:
-            return max(uppers)
+        buckets = window.latencies.get(END_TO_END)
+        bracket = None
+        if buckets is not None and not isinstance(buckets, Gap):
+            bracket = quantile_bracket(buckets, 0.99)
+        if bracket is not None:
+            return bracket[1]
     return None

@@ -164,6 +164,8 @@ class SideReading:
     """By gate metric (``Requests``, ``Errors`` or a latency's name): the PromQL that was asked."""
     overlaps: bool = False
     """Both sides' matchers select a common series."""
+    unscraped: bool = False
+    """Prometheus tries and none of this side's servers answers the scrape: ``up`` is 0 for all of them."""
 
 
 Reading = SideReading | Gap

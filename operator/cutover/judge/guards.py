@@ -138,13 +138,15 @@ class Delivery:
     target_age: float | None
     source_p99: float | None = None
     """Of a whole request. The upper end of its bracket; None when no histogram tells it."""
+    target_down: bool = False
+    """None of the target's servers answers its scrape, and that is fresh: not missing, but silent."""
     routed_share: float = 1.0
     """How much of what the source completes came by the route, 0-1: other callers give the target nothing."""
 
     @property
     def fresh(self) -> bool:
         newest = FRESH_SCRAPES * self.scrape
-        ages = (self.source_age, self.target_age)
+        ages = (self.source_age, 0.0 if self.target_down else self.target_age)
         return all(age is not None and age <= newest for age in ages)
 
     @property

@@ -14,6 +14,7 @@ WINDOW: Final = "window"
 """The two labels that tell the rows of a joined answer apart."""
 SCRAPE: Final = "scrape"
 NEWEST: Final = "newest"
+UP: Final = "up"
 COMMON: Final = "common"
 UNEVEN: Final = "uneven:"
 SERIES: Final = "series:"
@@ -113,7 +114,7 @@ def _ignores_matchers(custom: CustomMetrics) -> bool:
 
 
 def _vitals(beat: str, matchers: str) -> list[str]:
-    """Ask for the newest sample and, exactly, for the mean time between samples.
+    """Ask for the newest sample, whether any scrape succeeds and, exactly, for the time between samples.
 
     The samples within the last ``span`` are as many as the steps from the sample before ``span`` to
     the newest one, so the time between these two, divided by their number, is the scrape interval.
@@ -126,6 +127,7 @@ def _vitals(beat: str, matchers: str) -> list[str]:
     return [
         promql.tagged(f"max(timestamp({series}))", GATE, NEWEST),
         promql.tagged(f"quantile(0.5,{gaps})", GATE, SCRAPE),
+        promql.tagged(f"max({promql.selector('up', matchers)})", GATE, UP),
     ]
 
 

@@ -10,7 +10,7 @@ from cutover.metrics import diagnosis, promql
 from cutover.metrics.answers import Row
 from cutover.metrics.diagnosis import Findings, Scene
 from cutover.metrics.profiles import ERRORS, REQUESTS, Quantity
-from cutover.metrics.questions import COMMON, NEWEST, SCRAPE
+from cutover.metrics.questions import COMMON, NEWEST, SCRAPE, UP
 from cutover.metrics.readings import Answered, read_buckets, read_number
 
 
@@ -27,6 +27,7 @@ def tell(scene: Scene, seen: Answered, findings: Findings | Gap | None) -> SideR
         windows=tuple(teller.window(seconds) for seconds in seen.windows),
         scrape_seconds=scrape,
         newest_sample=datetime.fromtimestamp(newest, UTC) if newest else None,
+        unscraped=seen.vital(UP) == 0,
         queries={
             one.name: promql.over(one.expression, first) for one in scene.questions.quantities
         },
