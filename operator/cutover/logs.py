@@ -19,7 +19,12 @@ _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), r"\1 ***"),
     (re.compile(r"://[^/\s@:]+:[^/\s@]+@"), "://***@"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), "***"),
-    (re.compile(r"(?i)\b(token|password|secret|api[_-]?key)(\W{1,4})[^\s&,;'\"]{6,}"), r"\1\2***"),
+    (
+        re.compile(
+            r"(?i)(token|password|secret|api[_-]?key)(['\"]?\s*[=:]\s*['\"]?)[^\s&,;'\"]{6,}"
+        ),
+        r"\1\2***",
+    ),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END|$)", re.DOTALL), "***"),
 )
 

@@ -268,7 +268,7 @@ async def test_health_tells_of_a_loop_that_does_not_turn_and_of_a_run_that_does_
 
     may_end = asyncio.Event()
 
-    async def stubborn(_: Key) -> float | None:
+    async def stubborn(key: Key) -> float | None:
         while not may_end.is_set():
             with contextlib.suppress(asyncio.CancelledError):
                 await may_end.wait()

@@ -320,8 +320,8 @@ class Model(RuleBasedStateMachine):
             self.end(key, self.clock.now)
         self.clock.forward(RESYNC + LONGEST_BACKOFF)
         taken = []
-        while (key := take(self.queue)) is not None:
-            taken.append(key)
+        while (one := take(self.queue)) is not None:
+            taken.append(one)
         assert sorted(taken) == sorted(self.due)
 
 
