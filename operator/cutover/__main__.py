@@ -59,7 +59,7 @@ def main(build: Build | None = None) -> NoReturn:
         sys.exit(MISCONFIGURED)
     start_logging(settings.log_level, settings.log_format)
     if build is None:
-        from cutover.wiring import build as wire  # type: ignore[import-not-found]  # it needs what a wrong flag need not wait for
+        from cutover.wiring import build as wire  # a wrong flag need not wait for it
 
         build = wire
     asyncio.run(_live(settings, build))
