@@ -43,7 +43,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=dict(environment) if environment is not None else None,
                 start_new_session=True,
-                preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - two system calls, no lock
+                preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - two system calls, no lock
             )
 
     @property
@@ -100,7 +100,7 @@ def tail(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -150,11 +150,10 @@ class Lab:
 def spawn(folder: Path, slots: int, scrape: str, owner: int, processes: int = 1) -> int:
     """Start a supervisor and wait until its lab is healthy; returns its process id."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "lab.json").unlink(missing_ok=True)
     options = [f"--dir={folder}", f"--slots={slots}", f"--scrape={scrape}"]
     options += [f"--owner={owner}", f"--processes={processes}"]
     log = folder / "supervisor.log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "tests.lab", "up", *options],
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -165,7 +164,7 @@ def spawn(folder: Path, slots: int, scrape: str, owner: int, processes: int = 1)
         )
     _own[supervisor.pid] = supervisor
     deadline = time.monotonic() + UP_WITHIN
-    while not (folder / "lab.json").exists():
+    while not is_described(folder, supervisor.pid):
         if supervisor.poll() is not None:
             raise ChildFailedError(f"The lab did not come up (logs: {folder}):\n{tail(log, 40)}")
         if time.monotonic() > deadline:
@@ -173,6 +172,14 @@ def spawn(folder: Path, slots: int, scrape: str, owner: int, processes: int = 1)
             raise ChildFailedError(f"The lab was not up within {UP_WITHIN:.0f} s (logs: {folder})")
         time.sleep(0.05)
     return supervisor.pid
+
+
+def is_described(folder: Path, pid: int) -> bool:
+    """Whether lab.json is there and that supervisor's own."""
+    try:
+        return Description.read(folder / "lab.json").pid == pid
+    except FileNotFoundError:
+        return False
 
 
 def shut_down(pid: int, patience: float = 20) -> None:

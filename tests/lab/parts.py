@@ -21,9 +21,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from tests.lab.children import die_with
 from tests.lab.progress import Progress, progress_display
 
 MODULES = Path(__file__).parent / "parts"
@@ -237,6 +239,7 @@ def run_go(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=partial(die_with, os.getpid()),  # noqa: PLW1509 - two system calls, no lock
     ) as process:
         assert process.stdout and process.stderr
         output: list[str] = []

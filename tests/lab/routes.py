@@ -212,8 +212,9 @@ class WeightLog:
         return self
 
     def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        """Raises what ended the watch, if anything did."""
+        if self._task is not None and not self._task.cancel():
+            self._task.result()
 
     def wait_for(self, target_weight: int, seconds: float = 30) -> Change:
         """The last change, once it says this target weight."""

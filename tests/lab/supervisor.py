@@ -5,14 +5,16 @@ SIGTERM, when the process named as its owner ends, or when one of them dies. Kil
 kernel ends its children.
 """
 
+import fcntl
 import json
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -245,7 +247,29 @@ def up(plan: Plan, owner: int | None = None) -> None:
 
     signal.signal(signal.SIGTERM, interrupt)
     plan.folder.mkdir(parents=True, exist_ok=True)
-    (plan.folder / "supervisor.pid").write_text(str(os.getpid()))
+    with claimed(plan.folder):
+        _run(plan, owner)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """One lab per folder: a second one would write over the first one's credentials."""
+    with (folder / "supervisor.pid").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ChildFailedError(
+                f"A lab is up in {folder} already, its process id is {lock.read()}"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        (folder / "lab.json").unlink(missing_ok=True)
+        yield
+
+
+def _run(plan: Plan, owner: int | None) -> None:
     began = time.monotonic()
     supervisor = None
     try:

@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from tests.lab import OPERATOR, Cluster, KubectlError, Lab, Slot, Traffic
+from tests.lab.children import ChildFailedError
 from tests.lab.lab import is_alive, shut_down, spawn
 
 pytestmark = pytest.mark.lab
@@ -169,13 +171,27 @@ def test_a_private_cluster_comes_back(lab: Lab) -> None:
         assert "kept" not in lab.source.kubectl("get", "namespaces", "-o", "name")
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_behind(tmp_path: Path, how: signal.Signals) -> None:
-    pid = spawn(tmp_path / "lab", slots=1, scrape="1s", owner=os.getpid())
+def test_a_folder_has_one_lab(lab: Lab) -> None:
+    with pytest.raises(ChildFailedError, match=f"already, its process id is {lab.description.pid}"):
+        spawn(lab.folder, slots=1, scrape="1s", owner=os.getpid())
+    assert (lab.folder / "lab.json").exists()
+
+
+@pytest.mark.parametrize("end", ["killed", "owner ended", "part ended"])
+def test_nothing_is_left_behind(tmp_path: Path, end: str) -> None:
+    owner = subprocess.Popen(["sleep", "120"])
+    pid = spawn(tmp_path / "lab", slots=1, scrape="1s", owner=owner.pid)
     try:
         children = descendants(pid)
         assert len(children) == 7
-        os.kill(pid, how)
+        if end == "owner ended":
+            owner.kill()
+        elif end == "part ended":
+            os.kill(max(children), signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
         eventually(lambda: not is_alive(pid) and not any(map(is_alive, children)), 10)
     finally:
         shut_down(pid)
+        owner.kill()
+        owner.wait()
