@@ -1,0 +1,251 @@
+"""A stage for one rollout on real parts: its namespace, its route, live traffic, an operator of its own.
+
+What happens is observed where a user could: at the API server, at the gateway, in the traffic log.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.lab import OPERATOR, Cluster, Lab, Route, Slot, Traffic, WeightLog
+from tests.lab.ports import free_ports
+
+RESOURCE = "/apis/cutover.dev/v1alpha1"
+FAST = {
+    "interval": "1s",
+    "guardInterval": "1s",
+    "settle": "1s",
+    "minDuration": "2s",
+    "maxDuration": "3m",
+}
+"""Durations alone differ from what a user would write: evidence and thresholds are the real ones."""
+
+RATE = 150
+
+
+class Operator:
+    """`python -m cutover`, as a ServiceAccount with the Role that is installed."""
+
+    def __init__(
+        self, kubeconfig: str, namespace: str, folder: Path, name: str = "operator"
+    ) -> None:
+        self.port = free_ports(1)[0]
+        self.namespace = namespace
+        self._kubeconfig = folder / f"{name}.kubeconfig"
+        self._kubeconfig.write_text(kubeconfig)
+        self.log = folder / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        command = [
+            *(sys.executable, "-m", "cutover", f"--listen=127.0.0.1:{self.port}"),
+            *(f"--watch-namespaces={self.namespace}", f"--lease-namespace={self.namespace}"),
+            "--log-format=text",
+        ]
+        environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "PYTHONSAFEPATH": "1"}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        return self
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """As a node that loses power would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+    def stop(self) -> int | None:
+        """End it as Kubernetes would; return the exit code."""
+        if self.process is None:
+            return None
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            code = self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait(10)
+        self.process = None
+        return code
+
+    def metrics(self) -> str:
+        return httpx.get(f"http://127.0.0.1:{self.port}/metrics", trust_env=False).text
+
+
+@dataclass
+class Stage:
+    """Everything that one test needs around one rollout."""
+
+    lab: Lab
+    slot: Slot
+    namespace: str
+    folder: Path
+    route: Route
+    log: WeightLog
+    stack: ExitStack
+    name: str = "chat"
+    prometheus: str = ""
+    operator: Operator | None = None
+    traffic: Traffic | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    # --- the parts ------------------------------------------------------------------------------
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.lab.source
+
+    def send(self, rate: float = RATE, **options: Any) -> Traffic:
+        """Live traffic through the gateway until the end of the test."""
+        traffic = Traffic(
+            self.lab, self.route.host, rate=rate, log=self.folder / "traffic.log", **options
+        )
+        self.traffic = self.stack.enter_context(traffic)
+        return self.traffic
+
+    def run_operator(self, server: str | None = None, name: str = "operator") -> Operator:
+        """An operator for this namespace alone; ``server`` may be a proxy before the API server."""
+        kubeconfig = self.cluster.kubeconfig_for(
+            user=OPERATOR, server=server, namespace=self.namespace
+        )
+        operator = Operator(kubeconfig, self.namespace, self.folder, name).start()
+        self.stack.callback(operator.stop)
+        self.operator = operator
+        return operator
+
+    # --- the rollout ----------------------------------------------------------------------------
+
+    def spec(self, **changes: Any) -> dict[str, Any]:
+        """The smallest useful spec with quick durations, changed at its top level."""
+        spec: dict[str, Any] = {
+            "source": {"prometheus": self._prometheus("source")},
+            "target": {"prometheus": self._prometheus("target")},
+            "traffic": {
+                "httpRoute": {
+                    "name": self.route.name,
+                    "sourceBackend": {"name": self.route.source_backend},
+                    "targetBackend": {"name": self.route.target_backend},
+                }
+            },
+            "steps": [{"weight": 25}, {"weight": 100}],
+            "analysis": dict(FAST),
+        }
+        spec.update(changes)
+        return {key: value for key, value in spec.items() if value is not None}
+
+    def _prometheus(self, side: str) -> dict[str, Any]:
+        return {
+            "address": self.prometheus or self.lab.prometheus.url,
+            "matchers": {"slot": str(self.slot.number), "side": side},
+        }
+
+    def manifest(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "apiVersion": "cutover.dev/v1alpha1",
+            "kind": "MigrationRollout",
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "spec": self.spec(**changes),
+        }
+
+    def apply(self, **changes: Any) -> None:
+        """Create or change the rollout as a person would."""
+        self.cluster.apply(self.manifest(**changes))
+
+    @property
+    def path(self) -> str:
+        return f"{RESOURCE}/namespaces/{self.namespace}/migrationrollouts/{self.name}"
+
+    def patch(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A merge patch as somebody else than who applied it."""
+        headers = {"Content-Type": "application/merge-patch+json"}
+        return self.cluster.call("PATCH", f"{self.path}?fieldManager=oncall", body, headers)
+
+    def get(self) -> dict[str, Any] | None:
+        try:
+            return self.cluster.call("GET", self.path)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == 404:
+                return None
+            raise
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return (self.get() or {}).get("status") or {}
+
+    @property
+    def phase(self) -> str:
+        return str(self.status.get("phase", ""))
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        for one in self.status.get("conditions") or []:
+            if one["type"] == kind:
+                return dict(one)
+        return {}
+
+    def delete(self) -> None:
+        self.cluster.call("DELETE", self.path)
+
+    def events(self) -> list[dict[str, Any]]:
+        path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
+        return list(self.cluster.call("GET", path)["items"])
+
+    # --- waiting --------------------------------------------------------------------------------
+
+    def wait(self, what: str, until: Callable[[], Any], seconds: float = 60) -> Any:
+        """Wait until something is true; a timeout tells the story so far."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            found = until()
+            if found:
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"not within {seconds:g} s: {what}\n{self.story()}")
+
+    def wait_phase(self, *phases: str, seconds: float = 90) -> str:
+        return str(
+            self.wait(
+                f"phase {' or '.join(phases)}",
+                lambda: self.phase if self.phase in phases else "",
+                seconds,
+            )
+        )
+
+    def wait_weight(self, target: int, seconds: float = 60) -> None:
+        """Wait until the route itself gives the target so much."""
+        self.wait(f"weight {target}", lambda: self.route.weights().target == target, seconds)
+
+    def wait_served(self, seconds: float = 30) -> None:
+        """Wait until the next request through the gateway reaches the source again."""
+
+    def story(self) -> str:
+        """What a person would look at first."""
+        status = self.status
+        gates = [f"  {g['name']}: {g['verdict']} {g['message']}" for g in status.get("gates") or []]
+        history = [
+            f"  {t['at']} {t['from']} -> {t['to']} {t['reason']} {t.get('message', '')}"
+            for t in status.get("history") or []
+        ]
+        log = self.operator.log.read_text()[-3000:] if self.operator else "(no operator)"
+        lines = [
+            f"phase {status.get('phase')}: {status.get('message')}",
+            f"weights on the route: {self.log.history}",
+            *gates,
+            *history,
+            log,
+        ]
+        return "\n".join(lines)
