@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import log, sqrt
 
 from cutover.api.verdict import Verdict
-from cutover.judge.evidence import Count, Evidence
+from cutover.judge.evidence import Count, Evidence, Reference, SideSums
 from cutover.judge.proportions import log_e_above, log_e_below
 from cutover.judge.sentences import sentence
 from cutover.judge.terms import (
@@ -42,12 +42,40 @@ def judge(rule: Rule, evidence: Evidence, terms: Terms) -> Judgement:
     )
 
 
+def requests_needed(
+    rule: Rule,
+    *,
+    share: float,
+    weight: float,
+    min_requests: int,
+    reference: Reference | None = None,
+) -> float | None:
+    """Expect this many target requests before a Pass, if both sides' share of bad requests is ``share`` (0-1).
+
+    For plans and preflight: without bursts, and about half of the time it takes longer. ``weight`` in
+    percent; at 100 a ``reference`` stands in for the source. None: not within a million.
+    """
+    terms = Terms(weight, min_requests, True, reference, 0.0)
+    needed = terms.needed
+    source = needed * (100.0 - weight) / weight
+    sums = Evidence(
+        SideSums().add(Count(source, source * share)), SideSums().add(Count(needed, needed * share))
+    )
+    sides = Sides.of(sums, terms)
+    if _passing(rule, sides, terms):
+        return needed
+    missing = _missing(rule, sums, sides, terms)
+    return None if missing is None else needed + missing
+
+
+IN_SIGHT = 1e6
+"""Target requests beyond which a Pass is not in sight."""
 _WAITS_FOR_REQUESTS = frozenset({Reason.TOO_FEW_REQUESTS, Reason.NOT_PROVEN})
 
 
 def _reason(rule: Rule, evidence: Evidence, sides: Sides, terms: Terms) -> Reason:
     requests = evidence.target.n
-    if not requests:
+    if requests < 1:
         return Reason.TOO_FEW_REQUESTS
     if not sides.source.total and not terms.alone:
         return Reason.NO_SOURCE_REQUESTS
@@ -87,14 +115,9 @@ def _failing(rule: Rule, sides: Sides, terms: Terms) -> Reason | None:
 def _passing(rule: Rule, sides: Sides, terms: Terms) -> Reason | None:
     if not terms.alone and rule.within_margin(sides, terms.slack):
         return Reason.WITHIN_MARGIN
-    if _limit_counts(rule, terms) and below_limit(sides, rule.limit * terms.slack):
+    if terms.limit_passes(rule) and below_limit(sides, rule.limit * terms.slack):
         return Reason.BELOW_LIMIT
     return None
-
-
-def _limit_counts(rule: Rule, terms: Terms) -> bool:
-    """Whether being proven below the limit is a way to pass."""
-    return rule.below_limit_passes or terms.alone or terms.reference is not None
 
 
 def over_limit(sides: Sides, limit: float) -> bool:
@@ -114,7 +137,7 @@ def _missing(rule: Rule, evidence: Evidence, sides: Sides, terms: Terms) -> floa
     (as if 50 requests of the target had been seen at the source's share).
     """
     seen = evidence.target.n
-    if not seen or not (sides.source.total or terms.alone):
+    if seen < 1 or not (sides.source.total or terms.alone):
         return terms.needed
     target, source = sides.target, sides.source
     prior = target.share if terms.alone else source.share
@@ -126,16 +149,16 @@ def _missing(rule: Rule, evidence: Evidence, sides: Sides, terms: Terms) -> floa
         kept = 1.0 if terms.reference is not None else 1.0 / growth
         return _passing(rule, Sides(source.over(kept), grown), terms) is not None
 
-    growth = _first_growth(passes)
+    growth = _first_growth(passes, IN_SIGHT / seen)
     return None if growth is None else max(terms.needed - seen, seen * (growth - 1.0))
 
 
-def _first_growth(passes: Callable[[float], bool]) -> float | None:
-    """Find the smallest factor (1-256, within a tenth) by which the evidence must grow; None beyond."""
+def _first_growth(passes: Callable[[float], bool], most: float) -> float | None:
+    """Find the smallest factor (to a tenth) by which the evidence must grow; None above ``most``."""
     low, high = 1.0, 2.0
     while not passes(high):
         low, high = high, high * 2.0
-        if high > 256.0:
+        if high > most:
             return None
     while high / low > 1.1:
         middle = sqrt(low * high)
@@ -155,6 +178,6 @@ def _bound(rule: Rule, reason: Reason, source_share: float, terms: Terms) -> flo
     if reason is Reason.BELOW_LIMIT or terms.alone:
         return limit
     margin = rule.margin_bound(source_share, terms.slack)
-    if reason is Reason.WITHIN_MARGIN or not _limit_counts(rule, terms):
+    if reason is Reason.WITHIN_MARGIN or not terms.limit_passes(rule):
         return margin
     return max(margin, limit)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import ClassVar
 
+_DUST = 1e-6
+"""Requests below this are rounding of the differences that counts are made from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -75,9 +78,10 @@ class SideSums:
         return self.squares / self.n if self.n else 0.0
 
     def add(self, count: Count) -> "SideSums":
-        if not count.total:
+        if count.total < _DUST:
             return self
         n, bad = count.total, min(count.bad, count.total)
+        bad = bad if bad >= _DUST else 0.0
         return SideSums(
             self.n + n,
             self.bad + bad,

@@ -57,7 +57,8 @@ def z_difference(source: Count, target: Count, margin: float) -> float:
     else:
         fitted = _farrington_manning(source, target, margin) - margin
     fitted = min(high, max(low, fitted))
-    return _signed_root(source, target, fitted, fitted + margin)
+    root = _root(source, target, fitted, fitted + margin)
+    return root if target.share > source.share + margin else -root
 
 
 def z_ratio(source: Count, target: Count, ratio: float) -> float:
@@ -72,7 +73,8 @@ def z_ratio(source: Count, target: Count, ratio: float) -> float:
     b = target.total * ratio + target.bad + source.total + source.bad * ratio
     fitted = 2.0 * bad / (b + sqrt(max(0.0, b * b - 4.0 * a * bad)))
     fitted = min(1.0, 1.0 / ratio if ratio else 1.0, fitted)
-    return _signed_root(source, target, fitted, fitted * ratio)
+    root = _root(source, target, fitted, fitted * ratio)
+    return root if target.share > ratio * source.share else -root
 
 
 def log_e_above(count: Count, bound: float) -> float:
@@ -118,11 +120,10 @@ def _farrington_manning(source: Count, target: Count, margin: float) -> float:
     return 2.0 * u * cos((pi + angle) / 3.0) - third
 
 
-def _signed_root(source: Count, target: Count, source_share: float, target_share: float) -> float:
-    """√(2·(loglik at the observed shares − loglik at the fitted ones)), with the sign of t̂ − t̃."""
+def _root(source: Count, target: Count, source_share: float, target_share: float) -> float:
+    """√(2·(loglik at the observed shares − loglik at the fitted ones))."""
     distance = _divergence(source, source_share) + _divergence(target, target_share)
-    root = sqrt(max(0.0, 2.0 * distance))
-    return root if target.share > target_share else -root
+    return sqrt(max(0.0, 2.0 * distance))
 
 
 def _divergence(count: Count, share: float) -> float:

@@ -59,7 +59,7 @@ def _waiting(rule: Rule, reason: Reason, terms: Terms, missing: float | None) ->
         case Reason.BURST:
             return "too many, but in too few looks to tell it from a burst: waits"
         case Reason.TOO_FEW_ERRORS:
-            return "too many, but too few in number to judge by: waits"
+            return "too many, but on too few errors to judge by: waits"
         case Reason.TOO_SOON:
             return f"{_goal(rule, terms)}: will pass when the step's minimum duration is over"
         case _:
@@ -67,7 +67,10 @@ def _waiting(rule: Rule, reason: Reason, terms: Terms, missing: float | None) ->
 
 
 def _goal(rule: Rule, terms: Terms) -> str:
-    return _limit(rule, terms) if terms.alone else _margin(rule, terms)
+    if terms.alone:
+        return _limit(rule, terms)
+    other = f" or {percent(rule.limit * terms.slack)}" if terms.limit_passes(rule) else ""
+    return _margin(rule, terms) + other
 
 
 def _margin(rule: Rule, terms: Terms) -> str:

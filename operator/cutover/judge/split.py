@@ -112,7 +112,7 @@ def _p_value(expected: float, source: float, moved: float, others: float) -> flo
     total = source + moved
     if not others:
         parts = ((moved, expected * total), (source, (1.0 - expected) * total))
-        g = sum(2.0 * seen * log(seen / due) if due else inf for seen, due in parts if seen)
+        g = sum(2.0 * seen * (log(seen) - log(due)) if due else inf for seen, due in parts if seen)
         return erfc(sqrt(max(0.0, g) / 2.0))
     variance = expected * (1 - expected) * total + 2.0 * (1 - expected) ** 2 * others
     difference = abs(moved - expected * total)

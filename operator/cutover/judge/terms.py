@@ -79,6 +79,10 @@ class Terms:
         """No source to compare with, now or once: only the limit can be judged."""
         return self.reference is None and self.weight >= 100
 
+    def limit_passes(self, rule: "Rule") -> bool:
+        """Whether being proven below the limit is a way to pass."""
+        return rule.below_limit_passes or self.weight >= 100 or self.reference is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Sides:
