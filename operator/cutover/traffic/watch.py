@@ -16,7 +16,7 @@ from cutover.clusters.connection import SILENCE, Connection, Event
 
 _LIST_DEADLINE = 15.0
 _SERVER_TIMEOUT = 290
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 
 log = logging.getLogger(__name__)
 
