@@ -11,6 +11,7 @@ clients only the plain HTTP one is used; objects stay the mappings that the API 
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ DEADLINES: Final = (5.0, 20.0)
 """Seconds to connect and to wait for an answer."""
 
 POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+_INVALID: Final = re.compile(r'^Invalid value: ("(\\.|[^"\\])*"|[^:]*): ')
 
 Query = Iterable[tuple[str, str]]
 Request = tuple[str, str, Query, dict[str, str], Mapping[str, Any] | None]
@@ -114,6 +117,8 @@ class Connection:
             return NotThereError(said, code, answer)
         if code == 409:
             return ConflictError(said, code, answer)
+        if code == 422:
+            return RefusedError(_inadmissible(answer) or said, code, answer)
         if code == 401:
             return RefusedError(
                 f"{self._host} does not accept your credentials: {said}", code, answer
@@ -192,6 +197,17 @@ class _Heard(logging.Handler):
         self.said.append(_sentence(record.getMessage()))
 
 
+def _inadmissible(answer: Mapping[str, Any]) -> str:
+    """Write what admission says without the API server's words around it."""
+    causes = (answer.get("details") or {}).get("causes") or []
+    told = [
+        f"{one['field']}: {_INVALID.sub('', one.get('message', ''))}"
+        for one in causes
+        if one.get("field") not in (None, "", "<nil>")
+    ]
+    return f"refused: {'; '.join(told)}" if told else ""
+
+
 def _decode(content: bytes) -> dict[str, Any]:
     # Others' words are shown on a person's terminal: none may steer it (kubectl does the same).
     decoded: dict[str, Any] = json.loads(content.replace(rb"\u001b", b"^["))
@@ -207,10 +223,11 @@ def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _why(error: Exception) -> str:
     cause = getattr(error, "reason", None) or error
-    if isinstance(cause, urllib3.exceptions.ConnectTimeoutError):
-        return f"no connection within {DEADLINES[0]:.0f} s"
     if isinstance(cause, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {DEADLINES[1]:.0f} s"
+        return f"nothing came within {DEADLINES[1]:.0f} s"
+    refused = isinstance(cause, urllib3.exceptions.NewConnectionError)  # which is a timeout as well
+    if isinstance(cause, urllib3.exceptions.ConnectTimeoutError) and not refused:
+        return f"no connection within {DEADLINES[0]:.0f} s"
     return _sentence(cause).rsplit("] ", 1)[-1].rsplit(": ", 1)[-1].rstrip(")").lower()
 
 

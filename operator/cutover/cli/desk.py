@@ -1,7 +1,7 @@
 """Where one rollout is steered from: written to, waited for, and answered about."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -10,7 +10,9 @@ from cutover.cli.errors import CliError, ConflictError, ExitCode
 from cutover.cli.options import Where, command_line
 from cutover.cli.ownership import owned_spec, refusal
 from cutover.cli.rollouts import Change, Lost, Rollout, Rollouts
-from cutover.cli.sight import Sight, see
+
+if TYPE_CHECKING:
+    from cutover.cli.sight import Sight
 
 ACKNOWLEDGED_WITHIN: Final = 30.0
 """Seconds; an operator at work reads an edit in less than one."""
@@ -25,9 +27,9 @@ class Desk:
         self._force = force
         self._rollouts = Rollouts(connect(where))
 
-    def sight(self) -> Sight:
+    def sight(self) -> "Sight":
         """Read the rollout."""
-        return see(self._rollouts.read(self._name))
+        return _see(self._rollouts.read(self._name))
 
     def write(self, change: Change) -> Rollout:
         """State what is wanted; a field that another manager owns is left alone, and that is said."""
@@ -42,21 +44,22 @@ class Desk:
 
     def is_over(self, stored: Rollout) -> bool:
         """Whether the traffic had been put back before this was asked."""
-        return see(stored).is_rolled_back
+        return _see(stored).is_rolled_back
 
     def approve(self, approval: str, attempt: int) -> Rollout:
-        """Add one approval to those given before."""
+        """Add one approval to those given before; those of earlier attempts count no more."""
         entry = {"name": approval, "attempt": attempt}
 
         def change(found: Rollout) -> Mapping[str, Any]:
-            return {"approved": [*owned_spec(found).get("approved", []), entry]}
+            before = owned_spec(found).get("approved", [])
+            return {"approved": [*(one for one in before if one["attempt"] == attempt), entry]}
 
         return self.write(change)
 
     def wait_for_acknowledgement(self) -> None:
         """Wait until the operator has read that a person paused the rollout."""
         for found in self._rollouts.follow(self._name, ACKNOWLEDGED_WITHIN):
-            if not isinstance(found, Lost) and not see(found).needs_acknowledging:
+            if not isinstance(found, Lost) and not _see(found).needs_acknowledging:
                 return
         raise CliError(
             f"paused, but the operator has not read that within {ACKNOWLEDGED_WITHIN:.0f} s and the"
@@ -82,3 +85,10 @@ class Desk:
         step = context.params.get("step")
         chosen = f" --step {step}" if step else ""
         return f"{self.command(str(context.info_name))}{chosen} --force"
+
+
+def _see(found: Rollout) -> "Sight":
+    # Imported late: an abort is on its way before the models of the status are built.
+    from cutover.cli.sight import see
+
+    return see(found)
