@@ -45,10 +45,15 @@ class Roster:
 
     async def is_installed(self) -> bool | Failed:
         """Whether the API server knows the kind."""
+        groups = await self._api.get("/apis")
+        if isinstance(groups, Failed):
+            return groups
+        if not any(group.get("name") == GROUP for group in groups.body.get("groups") or ()):
+            return False
         match await self._api.get(self._root):
             case Ok(body=body):
                 return any(kind.get("name") == PLURAL for kind in body.get("resources") or ())
-            case Failed(reason=Reason.NOT_FOUND, from_api_server=True):
+            case Failed(reason=Reason.NOT_FOUND):
                 return False
             case Failed() as failed:
                 return failed

@@ -21,7 +21,6 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _LEVELS = ("debug", "info", "warning", "error")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_MANY = frozenset({"watch_namespaces", "secret_namespaces"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,7 @@ class _Setting:
     """One flag and its twin."""
 
     field: str
+    looks: str
     read: Callable[[str], Any]
     help: str
 
@@ -115,15 +115,15 @@ def _yes_or_no(text: str) -> bool:
 
 
 _SETTINGS = (
-    _Setting("listen", _listen, "HOST:PORT of health, metrics and web page (0.0.0.0:8080)"),
-    _Setting("watch_namespaces", _namespaces, "namespaces to watch, comma between (all)"),
-    _Setting("lease_namespace", _namespace, "where the leader's Lease is (the pod's namespace)"),
+    _Setting("listen", "HOST:PORT", _listen, "health, metrics and web page (0.0.0.0:8080)"),
+    _Setting("watch_namespaces", "NAME,…", _namespaces, "namespaces to watch (all)"),
+    _Setting("lease_namespace", "NAME", _namespace, "of the leader's Lease (the pod's namespace)"),
     _Setting(
-        "secret_namespaces", _namespaces, "more namespaces to read Secrets from (the rollout's own)"
+        "secret_namespaces", "NAME,…", _namespaces, "where else Secrets may be read (nowhere)"
     ),
-    _Setting("allow_insecure_tls", _yes_or_no, "accept kubeconfigs that do not verify TLS (false)"),
-    _Setting("log_level", _one_of(*_LEVELS), f"{', '.join(_LEVELS)} (info)"),
-    _Setting("log_format", _one_of("json", "text"), "json or text (json)"),
+    _Setting("allow_insecure_tls", "true|false", _yes_or_no, "accept unverified TLS (false)"),
+    _Setting("log_level", "|".join(_LEVELS), _one_of(*_LEVELS), "least to be logged (info)"),
+    _Setting("log_format", "json|text", _one_of("json", "text"), "one line a record (json)"),
 )
 
 
@@ -199,9 +199,7 @@ def _parser() -> argparse.ArgumentParser:
         alone = "true" if setting.read is _yes_or_no else None
         parser.add_argument(
             setting.flag,
-            metavar="NAME,…"
-            if setting.field in _MANY
-            else setting.field.rpartition("_")[2].upper(),
+            metavar=setting.looks,
             help=setting.help,
             nargs="?" if alone else None,
             const=alone,
