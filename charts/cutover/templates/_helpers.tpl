@@ -1,0 +1,51 @@
+{{- define "cutover.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "cutover.selector" -}}
+app.kubernetes.io/name: cutover
+app.kubernetes.io/component: operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "cutover.labels" -}}
+{{ include "cutover.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "cutover.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default (include "cutover.name" .) }}
+{{- end }}
+
+{{- define "cutover.image" -}}
+{{- with .Values.image }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}{{ end }}
+{{- end }}
+
+{{- define "cutover.subjects" -}}
+subjects:
+- kind: ServiceAccount
+  name: {{ include "cutover.serviceAccount" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* What the operator may do in each namespace that it watches. */}}
+{{- define "cutover.rules" -}}
+- apiGroups: [cutover.dev]
+  resources: [migrationrollouts]
+  verbs: [get, list, watch, patch] # patch: the finalizer
+- apiGroups: [cutover.dev]
+  resources: [migrationrollouts/status]
+  verbs: [patch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, patch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [get, create, patch]
+{{- end }}
