@@ -162,7 +162,8 @@ def correlation(*sides: SideSums) -> float:
     for side in sides:
         if side.looks < 2 or side.n <= side.looks:
             continue
-        between += max(0.0, side.bad_squares - side.bad * side.bad / side.n)
+        spread = side.bad_squares - side.bad * side.bad / side.n
+        between += spread if spread > _DUST * side.bad else 0.0
         within += max(0.0, side.bad - side.bad_squares)
         between_df += side.looks - 1
         within_df += side.n - side.looks

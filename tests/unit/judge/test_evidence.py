@@ -128,6 +128,13 @@ def test_a_difference_between_the_sides_is_no_correlation(gather):
     assert correlation(evidence.source, evidence.target) == 0
 
 
+def test_rounding_is_no_correlation():
+    sums = SideSums()
+    for _ in range(5):
+        sums = sums.add(Count(10, 10 * 0.9999999999999999))
+    assert correlation(sums) == 0
+
+
 def test_one_look_has_no_correlation(gather):
     evidence = gather((900, 9), (100, 50), looks=1)
     assert correlation(evidence.source, evidence.target) == 0
