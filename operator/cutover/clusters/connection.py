@@ -43,7 +43,7 @@ class Connection:
 
     def __init__(self, pool: Pool, name: str, refresh: Refresh | None = None) -> None:
         self.name = name
-        """The cluster in words, for sentences: ``cluster of Secret inference/gke`` and the like."""
+        """In words, after ``the``: ``operator's own cluster``, ``cluster of Secret inference/gke``."""
         self.generation = 0
         """Grows with every `replace`: what was read before may have come from another server."""
         self._pool = pool

@@ -23,7 +23,7 @@ def connect_own(
     pool = Pool.build(access, "the operator's own cluster")
     if isinstance(pool, Unusable):
         raise ConfigurationError(pool.message)
-    return Connection(pool, "the operator's own cluster")
+    return Connection(pool, "operator's own cluster")
 
 
 def own_access(

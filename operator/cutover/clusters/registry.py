@@ -39,7 +39,11 @@ class _Entry:
     holders: set[str] = field(default_factory=set)
     connection: Connection | None = None
     version: str = ""
+    """The Secret's resourceVersion that was read last, usable or not."""
+    unusable: Refusal | None = None
+    """What is wrong with that version."""
     problem: Refusal | None = None
+    """Why the Secret cannot be used now."""
     checked_at: float = float("-inf")
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -160,22 +164,25 @@ class Clusters:
             entry.checked_at = self._clock()
             if isinstance(secret, Refusal):
                 self._note(entry, secret)
-            elif entry.connection is not None and secret.resource_version == entry.version:
-                self._note(entry, None)
-            else:
-                self._note(entry, self._take(entry, secret, key))
+                return
+            if secret.resource_version != entry.version:
+                entry.unusable = await self._take(entry, secret, key)
+                entry.version = secret.resource_version
+            self._note(entry, entry.unusable)
 
-    def _take(self, entry: _Entry, secret: Secret, key: str | None) -> Refusal | None:
+    async def _take(self, entry: _Entry, secret: Secret, key: str | None) -> Refusal | None:
         text = secret.text(*((key,) if key else _KEYS))
         if isinstance(text, Refusal):
             return text
-        access = parse(text, entry.where, allow_insecure=self._allow_insecure)
+        access = await asyncio.to_thread(  # dense YAML takes a second
+            parse, text, entry.where, allow_insecure=self._allow_insecure
+        )
         pool = access if isinstance(access, Unusable) else self._pool(access, entry.where)
         if isinstance(pool, Unusable):
             return Refusal(REFUSED, pool.message)
-        entry.version = secret.resource_version
         if entry.connection is None:
-            entry.connection = Connection(pool, entry.where, lambda: self._renew(entry))
+            name = f"cluster of {entry.where}"
+            entry.connection = Connection(pool, name, lambda: self._renew(entry))
         elif entry.connection.pool is not pool:
             log.info("Newer credentials are in force: %s", entry.where)
             entry.connection.replace(pool)

@@ -141,7 +141,7 @@ def test_what_is_no_kubeconfig(text: str) -> None:
 def test_too_much_text_is_not_even_parsed() -> None:
     refused = parse("x" * (MAX_TEXT + 1), "here")
     assert isinstance(refused, Unusable)
-    assert "256 KiB" in refused.message
+    assert "64 KiB" in refused.message
 
 
 def test_the_flag_allows_what_is_not_verified() -> None:
