@@ -60,12 +60,10 @@ def is_ready(url: str) -> bool:
 
 
 def count_up(url: str) -> int:
-    """How many of its targets it has scraped with success."""
+    """How many of its targets this run of it has scraped with success."""
     try:
-        answer = httpx.get(
-            f"{url}/api/v1/query", params={"query": "sum(up)"}, timeout=2, trust_env=False
-        )
-        result = answer.json()["data"]["result"]
+        answer = httpx.get(f"{url}/api/v1/targets?state=active", timeout=2, trust_env=False)
+        targets = answer.json()["data"]["activeTargets"]
     except (httpx.HTTPError, KeyError, ValueError):
         return 0
-    return int(float(result[0]["value"][1])) if result else 0
+    return sum(target["health"] == "up" for target in targets)

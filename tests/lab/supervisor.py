@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -253,7 +254,7 @@ def up(plan: Plan, owner: int | None = None) -> None:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """One lab per folder: a second one would write over the first one's credentials."""
+    """One lab per folder, beginning with empty clusters and no metrics."""
     with (folder / "supervisor.pid").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -262,10 +263,13 @@ def claimed(folder: Path) -> Iterator[None]:
             raise ChildFailedError(
                 f"A lab is up in {folder} already, its process id is {lock.read()}"
             ) from None
+        had_a_lab = lock.tell() > 0
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         (folder / "lab.json").unlink(missing_ok=True)
+        for storage in ("etcd", "prometheus") if had_a_lab else ():
+            shutil.rmtree(folder / storage, ignore_errors=True)
         yield
 
 
