@@ -1,12 +1,9 @@
-"""An HTTPRoute's weights on a real API server, with Contour as the gateway."""
+"""An HTTPRoute's weights are written: on a real API server, against other writers."""
 
 import asyncio
 import threading
-import time
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -14,121 +11,30 @@ import pytest
 import yaml
 
 from cutover.api import CLAIM
-from cutover.api.spec import HttpRoute
-from cutover.clusters.connection import Connection
-from cutover.decide.observation import (
-    Claim,
-    RouteGone,
-    RouteUnreadable,
-    RuleWeights,
-)
+from cutover.decide.observation import RuleWeights
 from cutover.ports import Conflict, NotWritten, RouteChange, Written
 from cutover.traffic.claim import to_text
-from cutover.traffic.httproute import HttpRouteRouter
-from cutover.traffic.seen import HttpRouteSeen
-from tests.features.connecting import connected
-from tests.lab import Cluster, Lab, Slot
-from tests.lab.cluster import path_of
+from tests.features.subject_route import (
+    MINE,
+    PAIR,
+    THEIRS,
+    Make,
+    Subject,
+    bare,
+    change,
+    rule,
+    settled,
+    subjects,
+)
+from tests.lab import Cluster
 
 pytestmark = pytest.mark.lab
 
-GATEWAY = {"name": "lab", "namespace": "lab-gateway"}
-MINE = Claim("cl", "ns", "chat", "u-1", 1, 3, (RuleWeights(0, 100, 0),))
-THEIRS = replace(MINE, uid="u-2", name="other")
-IGNORED = ("managedFields", "resourceVersion", "generation")
-
-
-class Subject:
-    """One route, how somebody else changes it, and the router under test."""
-
-    def __init__(self, cluster: Cluster, connection: Connection, **spec: Any) -> None:
-        self.cluster = cluster
-        self.namespace = f"router-{uuid.uuid4().hex[:8]}"
-        cluster.ensure_namespace(self.namespace)
-        self.wanted = HttpRoute.model_validate(
-            {"name": "chat", "sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}, **spec}
-        )
-        self.connection = connection
-        self.router = HttpRouteRouter(connection, self.namespace, self.wanted)
-
-    @property
-    def path(self) -> str:
-        return path_of(self.document([]))
-
-    def document(self, rules: list[dict[str, Any]], **metadata: Any) -> dict[str, Any]:
-        return {
-            "apiVersion": "gateway.networking.k8s.io/v1",
-            "kind": "HTTPRoute",
-            "metadata": {"name": "chat", "namespace": self.namespace, **metadata},
-            "spec": {
-                "parentRefs": [GATEWAY],
-                "hostnames": [f"{self.namespace}.example"],
-                "rules": rules,
-            },
-        }
-
-    def create(self, *rules: dict[str, Any], **metadata: Any) -> None:
-        self.cluster.call(
-            "POST", self.path.rpartition("/")[0], self.document(list(rules), **metadata)
-        )
-
-    def read(self) -> dict[str, Any]:
-        return self.cluster.call("GET", self.path)
-
-    def merge(self, change: dict[str, Any], manager: str = "lab", subresource: str = "") -> None:
-        headers = {"Content-Type": "application/merge-patch+json"}
-        path = f"{self.path}{subresource}?fieldManager={manager}"
-        self.cluster.call("PATCH", path, change, headers)
-
-    def annotate(self, name: str, value: str | None) -> None:
-        self.merge({"metadata": {"annotations": {name: value}}})
-
-    def weights(self) -> list[int]:
-        return [b["weight"] for r in self.read()["spec"]["rules"] for b in r["backendRefs"]]
-
-    async def write(self, change: RouteChange) -> None:
-        """As a reconciler would: Contour's answers come between looks and writes."""
-        written: object = Conflict("")
-        while isinstance(written, Conflict):
-            written = await self.router.write(await self.look(), change)
-        assert isinstance(written, Written), written
-
-    async def look(self) -> HttpRouteSeen:
-        seen = await self.router.look()
-        assert isinstance(seen, HttpRouteSeen), seen
-        return seen
-
-
-def rule(*backends: str | dict[str, Any], **fields: Any) -> dict[str, Any]:
-    references = [{"name": b} if isinstance(b, str) else b for b in backends]
-    return {"backendRefs": [{"port": 80, **each} for each in references], **fields}
-
-
-PAIR = rule({"name": "a", "weight": 100}, {"name": "b", "weight": 0})
-
-
-def change(target: int, *, claim: Claim | None = MINE, pinned: bool = True) -> RouteChange:
-    return RouteChange((RuleWeights(0, 100 - target, target),), claim, pinned)
-
-
-def bare(document: dict[str, Any]) -> dict[str, Any]:
-    """A copy without what every write changes."""
-    metadata = {k: v for k, v in document["metadata"].items() if k not in IGNORED}
-    return deepcopy({"metadata": metadata, "spec": document["spec"]})
-
-
-Make = Callable[..., Subject]
-
 
 @pytest.fixture
-async def connection(clusters: tuple[Cluster, Cluster]) -> AsyncIterator[Connection]:
-    async with connected(clusters[0]) as opened:
-        yield opened
-
-
-@pytest.fixture
-def make(clusters: tuple[Cluster, Cluster], connection: Connection) -> Make:
-    return lambda **spec: Subject(clusters[0], connection, **spec)
+async def make(clusters: tuple[Cluster, Cluster]) -> AsyncIterator[Make]:
+    async with subjects(clusters[0]) as make:
+        yield make
 
 
 async def test_everything_but_the_two_weights_and_the_claim_stays(make: Make) -> None:
@@ -289,111 +195,6 @@ async def test_an_unpinned_write_wins_against_a_busy_writer(make: Make) -> None:
     assert conflicts > 20
 
 
-async def test_contours_answer_is_read_with_its_generation(
-    lab: Lab, slot: Slot, connection: Connection
-) -> None:
-    namespace = f"router-{uuid.uuid4().hex[:8]}"
-    route = lab.route(namespace, "chat", slot)
-    wanted = HttpRoute.model_validate(
-        {
-            "name": "chat",
-            "sourceBackend": {"name": route.source_backend},
-            "targetBackend": {"name": route.target_backend},
-        }
-    )
-    router = HttpRouteRouter(connection, namespace, wanted)
-    for target in (1, 5, 50, 0):
-        seen = await accepted(router)
-        written = await router.write(seen, change(target))
-        while isinstance(written, Conflict):
-            written = await router.write(await accepted(router), change(target))
-        assert isinstance(written, Written)
-        assert (await accepted(router)).declared == target
-    headers = {"Content-Type": "application/merge-patch+json"}
-    backends = [{"name": route.source_backend, "port": 1}, {"name": "nowhere", "port": 80}]
-    rules = {"spec": {"rules": [{"backendRefs": backends}]}}
-    lab.source.call("PATCH", route.path, rules, headers)
-    missing = wanted.model_copy(
-        update={"target_backend": wanted.target_backend.model_copy(update={"name": "nowhere"})}
-    )
-    router = HttpRouteRouter(connection, namespace, missing)
-    seen = await settled(router, lambda seen: "ResolvedRefs=False" in seen.acceptance)
-    assert "nowhere" in seen.acceptance
-    assert not seen.accepted
-
-
-async def accepted(router: HttpRouteRouter) -> HttpRouteSeen:
-    return await settled(router, lambda seen: seen.accepted)
-
-
-async def settled(
-    router: HttpRouteRouter, wanted: Callable[[HttpRouteSeen], bool], seconds: float = 10
-) -> HttpRouteSeen:
-    """Look until the gateway has said what is wanted."""
-    deadline = time.monotonic() + seconds
-    while True:
-        seen = await router.look()
-        assert isinstance(seen, HttpRouteSeen), seen
-        if wanted(seen):
-            return seen
-        assert time.monotonic() < deadline, seen.acceptance
-        await asyncio.sleep(0.02)
-
-
-async def test_a_gateway_that_does_not_exist_never_accepts(make: Make) -> None:
-    subject = make()
-    document = subject.document([PAIR])
-    document["spec"]["parentRefs"] = [{"name": "nowhere"}]
-    subject.cluster.call("POST", subject.path.rpartition("/")[0], document)
-    seen = await subject.look()
-    assert (seen.accepted, seen.acceptance) == (False, "Gateway nowhere has not answered yet")
-
-
-async def test_a_backend_of_another_kind(make: Make) -> None:
-    backend = {"group": "gateway.envoyproxy.io", "kind": "Backend"}
-    subject = make(sourceBackend={"name": "a", **backend}, targetBackend={"name": "b", **backend})
-    subject.create(
-        rule({"name": "a"}),
-        rule({"name": "a", "weight": 100, **backend}, {"name": "b", "weight": 0, **backend}),
-    )
-    seen = await subject.look()
-    assert (seen.rules, seen.problem) == ((RuleWeights(1, 100, 0),), None)
-    written = await subject.router.write(seen, RouteChange((RuleWeights(1, 90, 10),), MINE))
-    assert isinstance(written, Written)
-    assert subject.weights() == [1, 90, 10]
-
-
-async def test_a_rule_that_names_the_source_alone(make: Make) -> None:
-    subject = make()
-    subject.create(PAIR, rule("a", matches=[{"path": {"type": "Exact", "value": "/x"}}]))
-    seen = await subject.look()
-    assert seen.problem_reason == "RuleNotCovered"
-    assert "rule 1 names Service a but not Service b" in str(seen.problem)
-    assert seen.rules == (RuleWeights(0, 100, 0),)
-    listed = HttpRouteRouter(
-        subject.connection, subject.namespace, subject.wanted.model_copy(update={"rules": [0]})
-    )
-    again = await listed.look()
-    assert isinstance(again, HttpRouteSeen)
-    assert (again.problem, again.rules) == (None, (RuleWeights(0, 100, 0),))
-
-
-async def test_the_last_manager_is_who_changed_the_rules(make: Make) -> None:
-    subject = make()
-    subject.create(PAIR)
-    await asyncio.sleep(1.1)  # times of field managers are whole seconds
-    await subject.write(change(5))
-    assert (await subject.look()).last_manager == "cutover"
-    await asyncio.sleep(1.1)
-    subject.merge({"metadata": {"labels": {"x": "y"}}}, manager="labeller")
-    assert (await subject.look()).last_manager == "cutover"
-    patch = [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": 9}]
-    subject.cluster.kubectl(
-        "patch", "httproute", "chat", "-n", subject.namespace, "--type=json", f"-p={patch}"
-    )
-    assert (await subject.look()).last_manager == "kubectl-patch"
-
-
 async def test_a_write_that_validation_refuses_is_no_conflict(make: Make) -> None:
     subject = make()
     subject.create(PAIR)
@@ -402,76 +203,6 @@ async def test_a_write_that_validation_refuses_is_no_conflict(make: Make) -> Non
     assert isinstance(refused, NotWritten)
     assert refused.reason == "Refused"
     assert "1000000" in refused.message
-
-
-async def test_a_route_or_a_kind_that_is_gone(
-    make: Make, clusters: tuple[Cluster, Cluster]
-) -> None:
-    subject = make()
-    gone = await subject.router.look()
-    assert isinstance(gone, RouteGone)
-    assert "create it" in gone.message
-    subject.create(PAIR)
-    seen = await subject.look()
-    subject.cluster.call("DELETE", subject.path)
-    written = await subject.router.write(seen, change(0, pinned=False))
-    assert isinstance(written, NotWritten)
-    assert written.reason == "Gone"
-    async with connected(clusters[1]) as without:
-        router = HttpRouteRouter(without, "default", subject.wanted)
-        kindless = await router.look()
-        assert isinstance(kindless, RouteGone)
-        assert "Gateway API" in kindless.message
-
-
-async def test_a_404_that_no_api_server_sent_does_not_make_a_route_gone(
-    make: Make, lab: Lab
-) -> None:
-    subject = make()
-    subject.create(PAIR)
-    with lab.proxy(subject.cluster) as proxy:
-        proxy.fail("httproutes", status=404, body="<html>not found</html>")
-        async with connected(subject.cluster, server=proxy.url) as through:
-            router = HttpRouteRouter(through, subject.namespace, subject.wanted)
-            assert isinstance(await router.look(), RouteUnreadable)
-            proxy.fail(status=404, body="404 page not found")
-            assert isinstance(await router.look(), RouteUnreadable)
-            written = await router.write(await subject.look(), change(0))
-            assert isinstance(written, NotWritten)
-            assert written.reason == "Unreachable"
-
-
-async def test_who_may_not_or_is_unknown(make: Make) -> None:
-    subject = make()
-    subject.create(PAIR)
-    seen = await subject.look()
-    for user, token, reason in (("erin", None, "Forbidden"), ("x", "wrong", "Unauthorised")):
-        async with connected(subject.cluster, user, token=token) as other:
-            router = HttpRouteRouter(other, subject.namespace, subject.wanted)
-            look = await router.look()
-            assert isinstance(look, RouteUnreadable)
-            assert look.reason == reason
-            written = await router.write(seen, change(5))
-            assert isinstance(written, NotWritten)
-            assert written.reason == reason
-
-
-async def test_a_server_that_hangs_costs_no_more_than_the_deadline(make: Make, lab: Lab) -> None:
-    subject = make()
-    subject.create(PAIR)
-    seen = await subject.look()
-    with lab.proxy(subject.cluster) as proxy:
-        async with connected(subject.cluster, server=proxy.url) as through:
-            router = HttpRouteRouter(through, subject.namespace, subject.wanted)
-            assert isinstance(await router.look(), HttpRouteSeen)
-            proxy.hang()
-            began = time.monotonic()
-            written = await router.write(seen, change(5), deadline=0.5)
-            assert time.monotonic() - began < 1
-            assert isinstance(written, NotWritten)
-            assert written.reason == "Unreachable"
-            proxy.pass_through()
-            assert isinstance(await router.look(), HttpRouteSeen)
 
 
 def test_the_patch_in_the_document_is_what_kubectl_shows(make: Make) -> None:

@@ -1,0 +1,192 @@
+"""An HTTPRoute is looked at: Contour's answers, what is wrong with a route, who may not see it."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cutover.api.spec import HttpRoute
+from cutover.decide.observation import RouteGone, RouteUnreadable, RuleWeights
+from cutover.ports import Conflict, NotWritten, RouteChange, Written
+from cutover.traffic.httproute import HttpRouteRouter
+from cutover.traffic.seen import HttpRouteSeen
+from tests.features.connecting import connected
+from tests.features.subject_route import (
+    MINE,
+    PAIR,
+    Make,
+    accepted,
+    change,
+    rule,
+    settled,
+    subjects,
+)
+from tests.lab import Cluster, Lab, Slot
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+async def make(clusters: tuple[Cluster, Cluster]) -> AsyncIterator[Make]:
+    async with subjects(clusters[0]) as make:
+        yield make
+
+
+async def test_contours_answer_is_read_with_its_generation(
+    lab: Lab, slot: Slot, make: Make
+) -> None:
+    namespace = f"router-{uuid.uuid4().hex[:8]}"
+    route = lab.route(namespace, "chat", slot)
+    wanted = HttpRoute.model_validate(
+        {
+            "name": "chat",
+            "sourceBackend": {"name": route.source_backend},
+            "targetBackend": {"name": route.target_backend},
+        }
+    )
+    connection = make().connection
+    router = HttpRouteRouter(connection, namespace, wanted)
+    for target in (1, 5, 50, 0):
+        seen = await accepted(router)
+        written = await router.write(seen, change(target))
+        while isinstance(written, Conflict):
+            written = await router.write(await accepted(router), change(target))
+        assert isinstance(written, Written)
+        assert (await accepted(router)).declared == target
+    headers = {"Content-Type": "application/merge-patch+json"}
+    backends = [{"name": route.source_backend, "port": 1}, {"name": "nowhere", "port": 80}]
+    rules = {"spec": {"rules": [{"backendRefs": backends}]}}
+    lab.source.call("PATCH", route.path, rules, headers)
+    missing = wanted.model_copy(
+        update={"target_backend": wanted.target_backend.model_copy(update={"name": "nowhere"})}
+    )
+    router = HttpRouteRouter(connection, namespace, missing)
+    seen = await settled(router, lambda seen: "ResolvedRefs=False" in seen.acceptance)
+    assert "nowhere" in seen.acceptance
+    assert not seen.accepted
+
+
+async def test_a_gateway_that_does_not_exist_never_accepts(make: Make) -> None:
+    subject = make()
+    document = subject.document([PAIR])
+    document["spec"]["parentRefs"] = [{"name": "nowhere"}]
+    subject.cluster.call("POST", subject.path.rpartition("/")[0], document)
+    seen = await subject.look()
+    assert (seen.accepted, seen.acceptance) == (False, "Gateway nowhere has not answered yet")
+
+
+async def test_a_backend_of_another_kind(make: Make) -> None:
+    backend = {"group": "gateway.envoyproxy.io", "kind": "Backend"}
+    subject = make(sourceBackend={"name": "a", **backend}, targetBackend={"name": "b", **backend})
+    subject.create(
+        rule({"name": "a"}),
+        rule({"name": "a", "weight": 100, **backend}, {"name": "b", "weight": 0, **backend}),
+    )
+    seen = await subject.look()
+    assert (seen.rules, seen.problem) == ((RuleWeights(1, 100, 0),), None)
+    written = await subject.router.write(seen, RouteChange((RuleWeights(1, 90, 10),), MINE))
+    assert isinstance(written, Written)
+    assert subject.weights() == [1, 90, 10]
+
+
+async def test_a_rule_that_names_the_source_alone(make: Make) -> None:
+    subject = make()
+    subject.create(PAIR, rule("a", matches=[{"path": {"type": "Exact", "value": "/x"}}]))
+    seen = await subject.look()
+    assert seen.problem_reason == "RuleNotCovered"
+    assert "rule 1 names Service a but not Service b" in str(seen.problem)
+    assert seen.rules == (RuleWeights(0, 100, 0),)
+    listed = HttpRouteRouter(
+        subject.connection, subject.namespace, subject.wanted.model_copy(update={"rules": [0]})
+    )
+    again = await listed.look()
+    assert isinstance(again, HttpRouteSeen)
+    assert (again.problem, again.rules) == (None, (RuleWeights(0, 100, 0),))
+
+
+async def test_the_last_manager_is_who_changed_the_rules(make: Make) -> None:
+    subject = make()
+    subject.create(PAIR)
+    await asyncio.sleep(1.1)  # times of field managers are whole seconds
+    await subject.write(change(5))
+    assert (await subject.look()).last_manager == "cutover"
+    await asyncio.sleep(1.1)
+    subject.merge({"metadata": {"labels": {"x": "y"}}}, manager="labeller")
+    assert (await subject.look()).last_manager == "cutover"
+    patch = [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": 9}]
+    subject.cluster.kubectl(
+        "patch", "httproute", "chat", "-n", subject.namespace, "--type=json", f"-p={patch}"
+    )
+    assert (await subject.look()).last_manager == "kubectl-patch"
+
+
+async def test_a_route_or_a_kind_that_is_gone(
+    make: Make, clusters: tuple[Cluster, Cluster]
+) -> None:
+    subject = make()
+    gone = await subject.router.look()
+    assert isinstance(gone, RouteGone)
+    assert "create it" in gone.message
+    subject.create(PAIR)
+    seen = await subject.look()
+    subject.cluster.call("DELETE", subject.path)
+    written = await subject.router.write(seen, change(0, pinned=False))
+    assert isinstance(written, NotWritten)
+    assert written.reason == "Gone"
+    async with connected(clusters[1]) as without:
+        router = HttpRouteRouter(without, "default", subject.wanted)
+        kindless = await router.look()
+        assert isinstance(kindless, RouteGone)
+        assert "Gateway API" in kindless.message
+
+
+async def test_a_404_that_no_api_server_sent_does_not_make_a_route_gone(
+    make: Make, lab: Lab
+) -> None:
+    subject = make()
+    subject.create(PAIR)
+    with lab.proxy(subject.cluster) as proxy:
+        proxy.fail("httproutes", status=404, body="<html>not found</html>")
+        async with connected(subject.cluster, server=proxy.url) as through:
+            router = HttpRouteRouter(through, subject.namespace, subject.wanted)
+            assert isinstance(await router.look(), RouteUnreadable)
+            proxy.fail(status=404, body="404 page not found")
+            assert isinstance(await router.look(), RouteUnreadable)
+            written = await router.write(await subject.look(), change(0))
+            assert isinstance(written, NotWritten)
+            assert written.reason == "Unreachable"
+
+
+async def test_who_may_not_or_is_unknown(make: Make) -> None:
+    subject = make()
+    subject.create(PAIR)
+    seen = await subject.look()
+    for user, token, reason in (("erin", None, "Forbidden"), ("x", "wrong", "Unauthorised")):
+        async with connected(subject.cluster, user, token=token) as other:
+            router = HttpRouteRouter(other, subject.namespace, subject.wanted)
+            look = await router.look()
+            assert isinstance(look, RouteUnreadable)
+            assert look.reason == reason
+            written = await router.write(seen, change(5))
+            assert isinstance(written, NotWritten)
+            assert written.reason == reason
+
+
+async def test_a_server_that_hangs_costs_no_more_than_the_deadline(make: Make, lab: Lab) -> None:
+    subject = make()
+    subject.create(PAIR)
+    seen = await subject.look()
+    with lab.proxy(subject.cluster) as proxy:
+        async with connected(subject.cluster, server=proxy.url) as through:
+            router = HttpRouteRouter(through, subject.namespace, subject.wanted)
+            assert isinstance(await router.look(), HttpRouteSeen)
+            proxy.hang()
+            began = time.monotonic()
+            written = await router.write(seen, change(5), deadline=0.5)
+            assert time.monotonic() - began < 1
+            assert isinstance(written, NotWritten)
+            assert written.reason == "Unreachable"
+            proxy.pass_through()
+            assert isinstance(await router.look(), HttpRouteSeen)
