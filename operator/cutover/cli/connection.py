@@ -50,7 +50,7 @@ class Connection:
 
     def __init__(self, configuration: Any, namespace: str, host: str) -> None:
         self.namespace = namespace
-        self._host = host
+        self.host = host
         self._client = kubernetes_client.ApiClient(configuration)
         self._client.user_agent = "cutover"
 
@@ -103,7 +103,7 @@ class Connection:
             yield
         except (urllib3.exceptions.HTTPError, kubernetes_errors.ApiException) as error:
             why = _why(error)
-            raise UnreachableError(f"the API server {self._host} gives no answer: {why}") from error
+            raise UnreachableError(f"the API server {self.host} gives no answer: {why}") from error
 
     def _refusal(self, code: int, content: bytes) -> RefusedError:
         try:
@@ -121,7 +121,7 @@ class Connection:
             return RefusedError(_inadmissible(answer) or said, code, answer)
         if code == 401:
             return RefusedError(
-                f"{self._host} does not accept your credentials: {said}", code, answer
+                f"{self.host} does not accept your credentials: {said}", code, answer
             )
         return RefusedError(said, code, answer)
 

@@ -63,7 +63,7 @@ def draw(sight: Sight, now: datetime, command: Command) -> RenderableType:
     tree = Tree(Text("\n").join([_header(sight), *_warnings(sight, now)]), guide_style="dim")
     _branch(tree, _weights(sight, now), ())
     _branch(tree, _step_title(sight), _steps(sight, now))
-    _branch(tree, Text("Gates"), _gates(sight, now))
+    _branch(tree, Text(f"Gates{_common_time(sight, now)}"), _gates(sight, now))
     _branch(tree, Text("Conditions"), _conditions(sight, now))
     _branch(tree, Text("Rollback"), _rollback(sight, now))
     _branch(tree, Text("History"), _history(sight, now))
@@ -109,11 +109,11 @@ def _weights(sight: Sight, now: datetime) -> Text | None:
         return None
     drifted = weights.declared not in (None, weights.desired)
     text = Text.assemble(
-        "Traffic on the target: ",
+        "Target's share: ",
         (percent(weights.desired), "bold"),
         " desired, ",
         (percent(weights.declared), "bold yellow" if drifted else "bold"),
-        " declared on the route, ",
+        " declared, ",
         (percent(weights.delivered), "bold"),
         " delivered",
     )
@@ -138,13 +138,17 @@ def _steps(sight: Sight, now: datetime) -> list[Text]:
             rows.append((("✔", "green"), (number, "dim"), (name, "dim")))
         elif index == at and step is not None:
             mark, style = _mark_of_current(sight)
-            waiting = f"for {since(step.started_at, now)}"
-            if sight.waits_for:
-                waiting += ", waits for a person's yes"
-            rows.append(((mark, style), (number, ""), (name, "bold"), (waiting, "")))
+            rows.append(((mark, style), (number, ""), (name, "bold"), (_at_step(sight, now), "")))
         else:
             rows.append((("·", "dim"), (number, "dim"), (name, "")))
     return _around(_columns(rows), len(rows) if over else at)
+
+
+def _at_step(sight: Sight, now: datetime) -> str:
+    if sight.status.step is None or sight.status.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+        return "stopped here"
+    waiting = ", waits for a person's yes" if sight.waits_for else ""
+    return f"for {since(sight.status.step.started_at, now)}{waiting}"
 
 
 def _mark_of_current(sight: Sight) -> tuple[str, str]:
@@ -172,34 +176,41 @@ def _around(rows: Sequence[Text], at: int) -> list[Text]:
 
 def _gates(sight: Sight, now: datetime) -> list[Text]:
     gates = sight.status.gates
-    lines = _columns([_gate(gate, now) for gate in gates])
+    told_above = bool(_common_time(sight, now))
+    lines = _columns([_gate(gate, now, told_above=told_above) for gate in gates])
     for line, gate in zip(lines, gates, strict=True):
         if gate.verdict != Verdict.PASS and gate.message:
             line.append(f"\n{gate.message}", style=VERDICT_MARK[gate.verdict][1])
     return lines
 
 
-def _gate(gate: GateStatus, now: datetime) -> Cells:
+def _gate(gate: GateStatus, now: datetime, *, told_above: bool) -> Cells:
     mark, style = VERDICT_MARK[gate.verdict]
-    against = f"{share(gate.value)} against {share(gate.bound)}" if gate.value is not None else ""
-    counted = (
-        f"{count(gate.target_count)} requests (source {count(gate.source_count)})"
-        if gate.target_count is not None
-        else ""
-    )
-    when = [f"over {gate.window}"] if gate.window else []
-    if gate.looked_at:
-        when.append(f"{since(gate.looked_at, now)} ago")
-    if gate.failing_since:
-        when.append(f"failing for {since(gate.failing_since, now)}")
+    value = f"{share(gate.value)} vs {share(gate.bound)}" if gate.value is not None else ""
+    counted = ""
+    if gate.target_count is not None:
+        counted = f"{count(gate.target_count)} requests (source {count(gate.source_count)})"
+    failing = f"failing for {since(gate.failing_since, now)}" if gate.failing_since else ""
     return (
         (mark, style),
         (gate.name, "bold"),
         (str(gate.verdict), style),
-        (against, ""),
+        (value, ""),
         (counted, ""),
-        (", ".join(when), "dim"),
+        (", ".join(filter(None, ("" if told_above else _time(gate, now), failing))), "dim"),
     )
+
+
+def _common_time(sight: Sight, now: datetime) -> str:
+    """When and over what the gates looked, told once where it is the same for all."""
+    times = {_time(gate, now) for gate in sight.status.gates}
+    return f": {time}" if len(times) == 1 and (time := times.pop()) else ""
+
+
+def _time(gate: GateStatus, now: datetime) -> str:
+    over = f"over {gate.window}" if gate.window else ""
+    looked = f"looked {since(gate.looked_at, now)} ago" if gate.looked_at else ""
+    return ", ".join(filter(None, (over, looked)))
 
 
 def _conditions(sight: Sight, now: datetime) -> list[Text]:
@@ -295,7 +306,7 @@ def _open_choices(sight: Sight) -> list[tuple[str, str, str]]:
         choices.append(("Go on", "resume", "from where it is"))
     else:
         choices.append(("Hold it", "pause", "guards keep watching"))
-    return [*choices, ("Stop it", "abort", "puts all traffic back within seconds")]
+    return [*choices, ("Stop it", "abort", "puts all traffic back in seconds")]
 
 
 def draw_table(table: Mapping[str, Any], *, namespaces: bool, wide: bool) -> RenderableType:
@@ -319,7 +330,7 @@ def _columns(rows: Sequence[Cells]) -> list[Text]:
         line = Text()
         for (text, style), width in zip(row, widths, strict=False):
             line.append(text, style=style)
-            line.append(" " * (width - cell_len(text) + 2))
+            line.append(" " * (width - cell_len(text) + (1 if width == 1 else 2)))
         line.rstrip()
         lines.append(line)
     return lines

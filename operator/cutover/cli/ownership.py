@@ -16,24 +16,25 @@ _BY_HAND: Final = ("kubectl",)
 
 def owned_spec(rollout: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of the spec that the last apply of ours stated."""
+    spec = rollout.get("spec") or {}
     for entry in (rollout.get("metadata") or {}).get("managedFields") or []:
         mine = entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
         if mine and not entry.get("subresource"):
-            fields = (entry.get("fieldsV1") or {}).get("f:spec") or {}
-            owned = _owned(rollout.get("spec") or {}, fields)
-            return owned if isinstance(owned, dict) else {}
+            return _owned_fields(spec, (entry.get("fieldsV1") or {}).get("f:spec") or {})
     return {}
+
+
+def _owned_fields(value: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    names = {key[2:]: key for key in fields if key.startswith("f:")}
+    return {name: _owned(value[name], fields[key]) for name, key in names.items() if name in value}
 
 
 def _owned(value: Any, fields: Mapping[str, Any]) -> Any:
     """Cut out of ``value`` what ``fields`` (fieldsV1) name; a leaf is owned whole."""
     inner = [key for key in fields if key != "."]
-    if not inner:
-        return value
-    if isinstance(value, Mapping):
-        names = {key[2:]: key for key in inner if key.startswith("f:")}
-        return {name: _owned(value[name], fields[names[name]]) for name in names if name in value}
-    if isinstance(value, list):
+    if inner and isinstance(value, Mapping):
+        return _owned_fields(value, fields)
+    if inner and isinstance(value, list):
         return [one for one in value if any(_is_entry(one, key) for key in inner)]
     return value
 
@@ -48,9 +49,12 @@ def _is_entry(one: Any, key: str) -> bool:
 
 def refusal(causes: Sequence[Mapping[str, str]], force: str) -> str:
     """Say who owns the fields and what to do; ``force`` is the command that overrides."""
-    fields = " and ".join(sorted({cause.get("field", "").lstrip(".") for cause in causes}))
+    fields = sorted({cause.get("field", "").lstrip(".") for cause in causes})
     managers = sorted({_manager(cause.get("message", "")) for cause in causes})
-    return f"{fields} is owned by {' and '.join(managers)}: {_advice(managers)}, or override it now with: {force}"
+    owned = f"{' and '.join(fields)} {'is' if len(fields) == 1 else 'are'} owned by"
+    return (
+        f"{owned} {' and '.join(managers)}: {_advice(managers)}, or override it now with: {force}"
+    )
 
 
 def _advice(managers: Sequence[str]) -> str:

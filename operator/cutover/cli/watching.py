@@ -48,7 +48,7 @@ def _length(
 def status(
     name: str, where: Where, timeout: timedelta | None, *, watch: bool, stay: bool, exit_code: bool
 ) -> int:
-    """Show what a rollout is doing, why, and what a person can do about it."""
+    """Show what a rollout does, why, and how to steer it."""
     from cutover.cli.connection import connect
     from cutover.cli.rollouts import Rollouts
     from cutover.cli.screens import open_screen, show_once

@@ -67,12 +67,13 @@ def test_status_tells_what_goes_on_and_how_to_stop_it(stage: Stage, cutover: She
         "5 % on target, step 1 of 4: errors needs about 120 more requests",
     ]
     for told in (
-        "├── Traffic on the target: 5 % desired, 5 % declared on the route, 4.9 % delivered (",
-        "│   ├── ▶   1  weight 5          for ",
-        "│   ├── ·   2  approval go-live",
-        "…  errors  Inconclusive  0.3 % against 1 %  180 requests (source 3,611)  over 10m, ",
+        "├── Target's share: 5 % desired, 5 % declared, 4.9 % delivered (",
+        "│   ├── ▶  1  weight 5          for ",
+        "│   ├── ·  2  approval go-live",
+        "… errors  Inconclusive  0.3 % vs 1 %  180 requests (source 3,611)\n",
+        "├── Gates: over 10m, looked ",
         "0.3 % of the target's requests failed: about 120 more requests",
-        "✖  RollbackReady  SourceTooSmall  for ",
+        "✖ RollbackReady  SourceTooSmall  for ",
         f"Stop it:  cutover abort {stage.name} {where}",
     ):
         assert told in said.out
@@ -222,4 +223,4 @@ def test_list_shows_what_kubectl_shows(stage: Stage, cutover: Shell) -> None:
 def test_steps_that_are_only_asked_for_are_shown_too(stage: Stage, cutover: Shell) -> None:
     said = cutover("status", stage.name)
     assert "not yet seen by the operator" in said.out
-    assert f"└── ·   {len(STEPS)}  weight 100" in said.out
+    assert f"└── ·  {len(STEPS)}  weight 100" in said.out

@@ -1,0 +1,209 @@
+"""What a person on call sees."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cutover.cli.drawing import draw
+from cutover.cli.sight import see
+from tests.unit.cli.sights import (
+    NOW,
+    PLAN,
+    STEPS,
+    Json,
+    ago,
+    condition,
+    gate,
+    rollout,
+    step,
+)
+
+
+def drawn(found: Json) -> str:
+    out = Console(file=io.StringIO(), width=1000, highlight=False)
+    out.print(draw(see(found), NOW, lambda verb: f"cutover {verb} llama-chat -n inference"))
+    assert isinstance(out.file, io.StringIO)
+    text = out.file.getvalue()
+    assert all(line == line.rstrip() for line in text.splitlines())
+    return text
+
+
+def test_the_whole_picture_of_a_rollout_at_work() -> None:
+    history = [
+        {"at": ago(days=1), "from": "", "to": "Pending", "reason": "Created"},
+        {"at": ago(hours=2), "from": "Pending", "to": "Preflight", "reason": "Accepted"},
+        {
+            "at": ago(hours=1),
+            "from": "Preflight",
+            "to": "Progressing",
+            "weight": 0,
+            "reason": "ChecksPassed",
+            "message": "route claimed",
+        },
+    ]
+    conditions = [
+        condition("Accepted", "True", "Accepted"),
+        condition(
+            "RollbackReady", "False", "SourceTooSmall", "the source has 3 of 8 replicas ready"
+        ),
+        condition("TargetReachable", "Unknown", "NotLooked"),
+        condition("Ready", "False", "NotCompleted"),
+    ]
+    assert (
+        drawn(rollout({"history": history, "conditions": conditions}))
+        == """\
+inference/llama-chat  Progressing  in-cluster → gke-usc1  attempt 1
+50 % on target, step 3 of 6: errors needs about 120 more requests
+├── Target's share: 50 % desired, 50 % declared, 49.8 % delivered (8s ago)
+├── Steps: 3 of 6
+│   ├── ✔  1  weight 5
+│   ├── ✔  2  approval go-live
+│   ├── ▶  3  weight 50         for 12m
+│   ├── ·  4  pause 30m
+│   ├── ·  5  weight 100
+│   └── ·  6  soak 24h
+├── Gates: over 10m, looked 8s ago
+│   ├── ✔ first-token  Pass          0.8 % vs 5 %  1,204 requests (source 3,611)
+│   └── … errors       Inconclusive  0.3 % vs 5 %  1,204 requests (source 3,611)
+│       what errors found
+├── Conditions
+│   └── ✖ RollbackReady  SourceTooSmall  for 3m: the source has 3 of 8 replicas ready
+└── History
+    ├── Mar 03 14:30Z  Pending                          Created
+    ├── 12:30Z         Pending → Preflight              Accepted
+    └── 13:30Z         Preflight → Progressing  at 0 %  ChecksPassed: route claimed
+
+Hold it:  cutover pause llama-chat -n inference  guards keep watching
+Stop it:  cutover abort llama-chat -n inference  puts all traffic back in seconds
+"""
+    )
+
+
+BACK = {
+    "reason": "GateFailed",
+    "message": "errors: 4.2 % failed",
+    "decidedAt": ago(minutes=5),
+    "restoredAt": ago(minutes=4, seconds=59.7),
+}
+PAUSED = {"cause": "TrafficOverridden", "since": ago(minutes=4), "message": "kubectl-edit set 60 %"}
+SILENT = [gate("errors", "Pass", lookedAt=ago(minutes=22))]
+BY_HAND = "By hand:  kubectl edit httproute llama-chat -n inference  set the target's weight to 0"
+
+
+@pytest.mark.parametrize(
+    ("found", "told", "not_told"),
+    [
+        pytest.param(
+            rollout(
+                {
+                    "step": step(1, "approval"),
+                    "conditions": [condition("Stalled", "True", "Approval")],
+                }
+            ),
+            [
+                "A person must act (Approval)\n",
+                "▶  2  approval go-live  for 12m, waits for a person's yes",
+                "Go on:    cutover approve llama-chat -n inference  says yes to go-live",
+            ],
+            [],
+            id="waiting for an approval",
+        ),
+        pytest.param(
+            rollout(
+                {
+                    "phase": "RolledBack",
+                    "rollback": BACK,
+                    "gates": [gate("errors", "Fail", failingSince=ago(minutes=6))],
+                }
+            ),
+            [
+                "✖  3  weight 50         stopped here",
+                "✖ errors  Fail  0.8 % vs 5 %  1,204 requests (source 3,611)  failing for 6m",
+                "GateFailed: errors: 4.2 % failed (decided 14:25Z, restored 0.3 s later)",
+                "Try again:  cutover retry llama-chat -n inference",
+            ],
+            ["Stop it", "Hold it"],
+            id="rolled back",
+        ),
+        pytest.param(
+            rollout({"phase": "RollingBack", "rollback": BACK | {"restoredAt": None}}),
+            ["not yet restored"],
+            ["Stop it", "Try again"],
+            id="rolling back",
+        ),
+        pytest.param(
+            rollout(
+                {
+                    "pause": PAUSED,
+                    "summary": {"phase": "Paused"},
+                    "weights": {"desired": 50, "declared": 60},
+                    "conditions": [condition("Paused", "True", "TrafficOverridden", "60 %")],
+                }
+            ),
+            [
+                "inference/llama-chat  Paused",
+                "50 % desired, 60 % declared, unknown delivered",
+                "‖  3  weight 50",
+                "‖ Paused  TrafficOverridden  for 3m: 60 %",
+                "Go on:    cutover resume",
+                "Stop it:  cutover abort",
+            ],
+            ["Hold it"],
+            id="paused",
+        ),
+        pytest.param(
+            rollout({"phase": "Completed", "step": step(5, "soak")}),
+            ["✔  6  soak 24h"],
+            ["cutover", "·"],
+            id="completed",
+        ),
+        pytest.param(
+            rollout({"gates": SILENT}),
+            ["! nothing was reported for 22m: the operator may be down", BY_HAND, "Stop it"],
+            [],
+            id="nobody watches",
+        ),
+        pytest.param(
+            rollout({"gates": SILENT}, generation=2, abort=True),
+            ["! abort is asked and not yet read by the operator", BY_HAND],
+            ["Stop it"],
+            id="nobody hears an abort",
+        ),
+        pytest.param(
+            rollout({"trouble": "409 three times"}),
+            ["! the last write to the route failed: 409 three times"],
+            [],
+            id="trouble",
+        ),
+        pytest.param(
+            rollout({"plan": PLAN | {"profile": "Wonder"}}),
+            ["! status.plan was written by another version of the operator", "Steps: 3 of 6"],
+            ["BY_HAND"],
+            id="a newer operator's status",
+        ),
+    ],
+)
+def test_what_matters_is_told(found: Json, told: list[str], not_told: list[str]) -> None:
+    text = drawn(found)
+    assert [one for one in told if one not in text] == []
+    assert [one for one in not_told if one in text] == []
+
+
+def test_a_rollout_that_nobody_has_seen_yet() -> None:
+    found: dict[str, Any] = rollout(steps=STEPS[:1])
+    del found["status"]
+    assert drawn(found).startswith("""\
+inference/llama-chat  not yet seen by the operator  attempt 1
+! the last edit is not yet read by the operator, which takes seconds where it runs
+└── Steps
+    └── ·  1  weight 5
+""")
+
+
+def test_of_many_steps_those_near_the_present_one_are_shown() -> None:
+    steps = [{"weight": weight} for weight in range(1, 31)]
+    text = drawn(rollout({"plan": PLAN | {"steps": steps}, "step": step(14)}))
+    assert "│   ├── … 10 before\n│   ├── ✔ 11  weight 11\n" in text
+    assert "│   ├── · 21  weight 21\n│   └── … 9 more\n" in text
