@@ -173,7 +173,7 @@ class Quantity:
     """How sentences call it."""
     is_histogram: bool = False
     series: str | None = None
-    """For a histogram: how many series there are by ``le``, now or at the window's beginning."""
+    """For a histogram: how many series there are by ``le``, now and at the window's beginning."""
 
 
 def default_gates(profile: Profile) -> list[Gate]:
@@ -244,26 +244,32 @@ def _layers(counters: Sequence[Counter], matchers: str) -> list[str]:
 
 
 def _increase(counter: Counter, matchers: str) -> str:
-    """Write the increase of each series; of one born in the window that is all it has counted."""
+    """Write the increase of each series; of one born in the window that is all it has counted.
+
+    Born up to a minute before counts too, if it was not there yet when the window began: between
+    birth and first scrape may lie a scrape interval and a pod's discovery.
+    """
     series = promql.selector(counter.metric, counter.only, matchers)
     seen = f"increase({series}[$window])"
     if counter.created is None:
         return seen
     created = promql.selector(counter.created, counter.only, matchers)
-    born = f"{series} and {created}>=time()-$seconds unless {series} offset $window"
+    born = f"{series} and {created}>=time()-$seconds-60 unless {series} offset $window"
     return promql.joined((born, seen))
 
 
 def _histogram(name: str, latency: Latency, matchers: str) -> Quantity:
     metrics = tuple(f"{base}_bucket" for base in (latency.histogram, *latency.older))
     series = [promql.selector(metric, matchers) for metric in metrics]
+    now = [promql.tagged(one, "when", "now") for one in series]
+    then = [promql.tagged(f"{one} offset $window", "when", "then") for one in series]
     return Quantity(
         name,
         promql.joined(f"sum by (le)(increase({one}[$window]))" for one in series),
         metrics,
         metrics[0],
         is_histogram=True,
-        series=f"count by (le)({promql.joined(f'{one} or {one} offset $window' for one in series)})",
+        series=f"count by (le)({promql.joined((*now, *then))})",
     )
 
 
