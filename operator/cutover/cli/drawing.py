@@ -96,7 +96,7 @@ def _header(sight: Sight) -> Text:
     )
     if status.message:
         text.append(f"\n{status.message}", style="")
-    if sight.stalled is not None:
+    if sight.stalled is not None and not sight.is_finished:
         text.append(f"\nA person must act ({sight.stalled.reason})", style="bold red")
         if sight.stalled.message not in ("", status.message):
             text.append(f": {sight.stalled.message}", style="red")

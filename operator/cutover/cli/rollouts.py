@@ -94,19 +94,16 @@ class Rollouts:
         Lost connections are told and made again; what fails at the very first is raised.
         """
         end = time.monotonic() + (float("inf") if seconds is None else seconds)
-        heard: float | None = None
+        lost_at = float("-inf")  # nothing was heard yet
         while True:
             try:
                 found = self.read(name)
-                heard = time.monotonic()
+                lost_at = float("inf")
                 yield found
                 yield from self._changes(found, end)
             except (UnreachableError, RefusedError) as error:
-                passing = (
-                    isinstance(error, UnreachableError) or error.code == 429 or error.code >= 500
-                )
-                silent = heard is None or time.monotonic() - heard > PATIENCE
-                if not passing or silent:
+                lost_at = min(lost_at, time.monotonic())
+                if not _passes(error) or time.monotonic() - lost_at > PATIENCE:
                     raise
                 yield Lost(error.message)
                 time.sleep(max(0.0, min(1.0, end - time.monotonic())))
@@ -140,6 +137,13 @@ class Rollouts:
         if not error.answer.get("details", {}).get("name"):
             return CliError(_UNKNOWN_KIND)
         return CliError(f"there is no {KIND} {name} in namespace {self.namespace}")
+
+
+def _passes(error: UnreachableError | RefusedError) -> bool:
+    """Whether asking again can help: 410 is a version too old to watch from, 429 too much asked."""
+    if isinstance(error, UnreachableError):
+        return True
+    return error.code in (410, 429) or error.code >= 500
 
 
 _UNKNOWN_KIND: Final = (
