@@ -1,13 +1,15 @@
 """Who looks at which rollout, and for how long? Runs what the queue says is due.
 
 One rollout is reconciled by one task at a time. A run that hangs holds nobody else up: slots are
-kept free for urgent and for regular work alike. Nor does it hold up its own abort: a wake cuts it
-short and it starts afresh, which is safe because a reconcile may be cut between any two awaits.
+kept free for urgent and for regular work alike, and where urgent work still finds none, the longest
+run makes room. Nor does it hold up its own abort: a wake cuts it short and it starts afresh. Both
+are safe because a reconcile may be cut between any two awaits, and is not while it writes.
 """
 
 import asyncio
 import contextlib
 import logging
+import math
 from typing import Protocol
 
 from cutover.errors import LeadershipLost
@@ -18,7 +20,7 @@ from cutover.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 PATIENCE = 1.0
-"""How long a run goes on after it began once somebody wakes its key; doubles with each cut."""
+"""How long a run may go on although somebody waits for it; doubles with each cut in a row."""
 LONGEST_RUN = 60.0
 """A backstop only: every port has a deadline of its own."""
 HEARTBEAT = 5.0
@@ -85,6 +87,7 @@ class Dispatcher:
             moments.append(due)
         for key, run in self._runs.items():
             moments.append(self._stop_overdue(key, run, now))
+        moments.append(self._make_room(now))
         return max(0.0, min(moments) - now)
 
     async def stop(self, grace: float) -> None:
@@ -128,18 +131,44 @@ class Dispatcher:
 
     def _stop_overdue(self, key: Key, run: "_Run", now: float) -> float:
         """Cancel a run that a wake cuts short or that passed the backstop; return when to ask again."""
-        backstop = run.started + LONGEST_RUN
-        cut_at = self._queue.cut_after(key, PATIENCE)
         if run.reason is not None:
             return now + HEARTBEAT
+        backstop = run.started + LONGEST_RUN
+        ends = self._queue.patience_ends(key, PATIENCE) if self._queue.is_woken(key) else None
         if now >= backstop:
-            run.reason = "overdue"
-        elif cut_at is not None and now >= cut_at:
-            run.reason = "cut"
+            self._cancel(run, "overdue", now)
+        elif ends is not None and now >= ends:
+            self._cancel(run, "cut", now)
         else:
-            return backstop if cut_at is None else min(backstop, cut_at)
-        run.task.cancel()
+            return backstop if ends is None else min(backstop, ends)
         return now + HEARTBEAT
+
+    def _cancel(self, run: "_Run", reason: str, now: float) -> None:
+        run.reason, run.cancelled_at = reason, now
+        run.task.cancel()
+
+    def _make_room(self, now: float) -> float:
+        """Cut a run for urgent work that waits for a slot, one at a time; return when to ask again."""
+        due = self._queue.next_due((Lane.URGENT,))
+        if due is None or due > now or self._has_slot(Lane.URGENT):
+            return now + HEARTBEAT
+        if any(now - run.cancelled_at < PATIENCE for run in self._runs.values()):
+            return now + PATIENCE
+        is_full = len(self._runs) >= self._slots
+        ends = {
+            key: moment
+            for key, run in self._runs.items()
+            if run.reason is None
+            and (is_full or run.lane is Lane.URGENT)
+            and (moment := self._queue.patience_ends(key, PATIENCE)) is not None
+        }
+        if not ends:
+            return now + HEARTBEAT
+        first = min(ends, key=lambda key: ends[key])
+        if ends[first] > now:
+            return ends[first]
+        self._cancel(self._runs[first], "cut", now)
+        return now + PATIENCE
 
     def _ended(self, key: Key, task: asyncio.Task[float | None]) -> None:
         """Put the key back where it belongs; the one place where any failure is taken as it comes.
@@ -177,7 +206,7 @@ class Dispatcher:
 class _Run:
     """One reconcile under way."""
 
-    __slots__ = ("lane", "reason", "started", "task")
+    __slots__ = ("cancelled_at", "lane", "reason", "started", "task")
 
     def __init__(self, task: asyncio.Task[float | None], lane: Lane, started: float) -> None:
         self.task = task
@@ -185,3 +214,4 @@ class _Run:
         self.started = started
         self.reason: str | None = None
         """Why we cancelled it."""
+        self.cancelled_at = -math.inf

@@ -133,10 +133,11 @@ class Queue:
         return backoff
 
     def cut(self, key: Key) -> None:
-        """End a run that was stopped because a wake would not wait: it starts afresh."""
+        """End a run that made room, for its own wake or for another key: it starts afresh."""
+        lane = Lane.URGENT if self._entries[key].woken else Lane.REGULAR
         entry = self._stopped(key)
         entry.cuts += 1
-        self._ask(key, self.clock(), Lane.URGENT)
+        self._ask(key, self.clock(), lane)
         self._settle(key, entry)
 
     def give_back(self, key: Key) -> None:
@@ -175,13 +176,17 @@ class Queue:
         heads = [head for lane in lanes if (head := self._head(lane)) is not None]
         return min(heads)[0] if heads else None
 
-    def cut_after(self, key: Key, patience: float) -> float | None:
-        """When a woken run must make room; None while nobody waits for it or it is acting.
+    def is_woken(self, key: Key) -> bool:
+        """Whether somebody waits for this run to end."""
+        return self._entries[key].woken
+
+    def patience_ends(self, key: Key, patience: float) -> float | None:
+        """When a run may be made to make room; None while it is acting.
 
         Patience doubles with each cut in a row, so that a run which is long but honest gets through.
         """
         entry = self._entries[key]
-        if entry.running_since is None or not entry.woken or entry.acting:
+        if entry.running_since is None or entry.acting:
             return None
         return entry.running_since + patience * 2.0 ** min(entry.cuts, 16)
 

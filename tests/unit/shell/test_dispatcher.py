@@ -170,6 +170,49 @@ async def test_hanging_looks_leave_room_for_urgent_and_for_regular_work(stage: S
     assert B not in stage.looks.ended, "seven slots are taken and an urgent one came first"
 
 
+async def test_urgent_work_that_hangs_makes_room_for_an_abort(stage: Stage) -> None:
+    slow = [("slow", str(n)) for n in range(20)]
+    for key in slow:
+        stage.looks.hang(key)
+        stage.queue.wake(key)
+    await stage.turn()
+    assert len(stage.looks.begun) == 6
+    stage.queue.wake(A)
+    pause = await stage.turn(PATIENCE / 2)
+    assert pause == pytest.approx(PATIENCE / 2)
+    while A not in stage.looks.ended:  # before it in the queue: fourteen of the others
+        before = len(stage.looks.begun)
+        await stage.turn(PATIENCE / 4)
+        while len(stage.looks.begun) > before:
+            before = len(stage.looks.begun)
+            await stage.turn()
+    assert stage.clock.now - 1000 <= 4 * PATIENCE
+    assert all(key in stage.queue for key in slow)
+
+
+async def test_nobody_makes_room_while_a_write_is_under_way(stage: Stage) -> None:
+    async def reconcile(key: Key) -> float | None:
+        with stage.queue.acting(key):
+            await asyncio.Event().wait()
+        return None
+
+    stage.looks.reconcile = reconcile  # type: ignore[method-assign]
+    for number in range(7):
+        stage.queue.wake(("slow", str(number)))
+    for _ in range(5):
+        await stage.turn(PATIENCE)
+    assert stage.outcomes() == {}
+
+
+async def test_regular_work_makes_nobody_hurry(stage: Stage) -> None:
+    for number in range(8):
+        stage.looks.hang(("slow", str(number)))
+        stage.queue.add(("slow", str(number)))
+    for _ in range(5):
+        await stage.turn(PATIENCE)
+    assert stage.outcomes() == {}
+
+
 async def test_a_flood_of_urgent_work_leaves_room_for_the_others_guards(stage: Stage) -> None:
     for number in range(20):
         stage.looks.hang(("slow", str(number)))

@@ -153,15 +153,25 @@ def test_patience_doubles_with_each_cut_until_a_run_ends_by_itself(
     queue.wake(A)
     for patience in (1, 2, 4):
         assert take(queue) == A
-        assert queue.cut_after(A, 1) is None
+        assert not queue.is_woken(A)
         queue.wake(A)
-        assert queue.cut_after(A, 1) == clock.now + patience
+        assert queue.is_woken(A)
+        assert queue.patience_ends(A, 1) == clock.now + patience
         queue.cut(A)
     assert take(queue) == A
     queue.finish(A, 0)
     assert take(queue) == A
+    assert queue.patience_ends(A, 1) == clock.now + 1
+
+
+def test_a_run_that_made_room_for_others_goes_on_in_the_regular_lane(queue: Queue) -> None:
     queue.wake(A)
-    assert queue.cut_after(A, 1) == clock.now + 1
+    assert queue.take(Lane.URGENT) == A
+    queue.cut(A)
+    assert queue.take(Lane.REGULAR) == A
+    queue.wake(A)
+    queue.cut(A)
+    assert queue.take(Lane.URGENT) == A
 
 
 def test_a_write_under_way_is_not_cut(queue: Queue) -> None:
@@ -169,8 +179,8 @@ def test_a_write_under_way_is_not_cut(queue: Queue) -> None:
     assert take(queue) == A
     queue.wake(A)
     with queue.acting(A):
-        assert queue.cut_after(A, 1) is None
-    assert queue.cut_after(A, 1) is not None
+        assert queue.patience_ends(A, 1) is None
+    assert queue.patience_ends(A, 1) is not None
 
 
 def test_acting_works_for_a_key_that_nobody_queued(queue: Queue) -> None:
