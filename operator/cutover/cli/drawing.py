@@ -180,7 +180,8 @@ def _gates(sight: Sight, now: datetime) -> list[Text]:
     lines = _columns([_gate(gate, now, told_above=told_above) for gate in gates])
     for line, gate in zip(lines, gates, strict=True):
         if gate.verdict != Verdict.PASS and gate.message:
-            line.append(f"\n{gate.message}", style=VERDICT_MARK[gate.verdict][1])
+            said = gate.message.removeprefix(f"{gate.name}: ")
+            line.append(f"\n{said}", style=VERDICT_MARK[gate.verdict][1])
     return lines
 
 
@@ -248,7 +249,12 @@ def _history(sight: Sight, now: datetime) -> list[Text]:
     rows = [
         (
             (clock(one.at, now), "dim"),
-            (f"{one.from_phase} → {one.to_phase}" if one.from_phase else one.to_phase, ""),
+            (
+                one.to_phase
+                if one.from_phase in ("", one.to_phase)
+                else f"{one.from_phase} → {one.to_phase}",
+                "",
+            ),
             ("" if one.weight is None else f"at {one.weight} %", ""),
             (f"{one.reason}: {one.message}" if one.message else one.reason, "dim"),
         )

@@ -42,6 +42,13 @@ def test_the_whole_picture_of_a_rollout_at_work() -> None:
             "reason": "ChecksPassed",
             "message": "route claimed",
         },
+        {
+            "at": ago(minutes=12),
+            "from": "Progressing",
+            "to": "Progressing",
+            "weight": 50,
+            "reason": "StepBegun",
+        },
     ]
     conditions = [
         condition("Accepted", "True", "Accepted"),
@@ -71,9 +78,10 @@ inference/llama-chat  Progressing  in-cluster → gke-usc1  attempt 1
 ├── Conditions
 │   └── ✖ RollbackReady  SourceTooSmall  for 3m: the source has 3 of 8 replicas ready
 └── History
-    ├── Mar 03 14:30Z  Pending                          Created
-    ├── 12:30Z         Pending → Preflight              Accepted
-    └── 13:30Z         Preflight → Progressing  at 0 %  ChecksPassed: route claimed
+    ├── Mar 03 14:30Z  Pending                           Created
+    ├── 12:30Z         Pending → Preflight               Accepted
+    ├── 13:30Z         Preflight → Progressing  at 0 %   ChecksPassed: route claimed
+    └── 14:18Z         Progressing              at 50 %  StepBegun
 
 Hold it:  cutover pause llama-chat -n inference  guards keep watching
 Stop it:  cutover abort llama-chat -n inference  puts all traffic back in seconds
