@@ -1,8 +1,8 @@
 """What a user may write: ``spec`` of a MigrationRollout.
 
-A field is here only when the operator acts on it. The text under a field is what ``kubectl
-explain`` shows; stored defaults are added to it by ``cutover.crd``. How rules are placed:
-``cutover.api.rules``.
+One module, read from top to bottom like the YAML it describes. A field is here only when the
+operator acts on it. The text under a field is what ``kubectl explain`` shows; stored defaults are
+added to it by ``cutover.crd``. How rules are placed: ``cutover.api.rules``.
 """
 
 from enum import StrEnum

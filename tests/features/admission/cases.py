@@ -1,7 +1,7 @@
 """One case for each rule of the definition: what it refuses, what it still admits.
 
-A case names the schema path that carries the rule and the words of its sentence. Transition rules
-start from a stored object with a status; the others are tried on creation.
+A case names the schema path that carries the rule and the words of its sentence. These rules are
+tried on creation; the ones that compare old with new are in transitions.py.
 """
 
 from collections.abc import Callable, Iterable
@@ -424,121 +424,5 @@ STATIC: list[Case] = [
         ["0.9", "0", "100.1", "twice", "2%"],
         ["1", "1.5", "100"],
         lambda text: errors(ratio=text),
-    ),
-]
-
-
-def rolled_back(edit: Json) -> Json:
-    return spec({"attempt": 3} | edit)
-
-
-MOVES = "to put the traffic back first, or make a new MigrationRollout"
-
-TRANSITIONS: list[Case] = [
-    Case(
-        "attempt raised before the rollback",
-        "",
-        "attempt can be raised only once status.phase is RolledBack: wait for the rollback",
-        [spec({"attempt": 2})],
-        [spec({"attempt": 1}), spec({"attempt": None})],
-        "spec.attempt",
-        stored={},
-        status={"phase": "Progressing"},
-    ),
-    Case(
-        "attempt falls",
-        "spec",
-        "attempt never falls: leave it, or raise it by one",
-        [spec({"attempt": 2}), spec({"attempt": None})],
-        [spec({"attempt": 3})],
-        "spec.attempt",
-        stored=rolled_back({}),
-        status={"phase": "RolledBack"},
-    ),
-    Case(
-        "attempt jumps",
-        "spec",
-        "attempt rises by one at a time",
-        [spec({"attempt": 5})],
-        [spec({"attempt": 4})],
-        "spec.attempt",
-        stored=rolled_back({}),
-        status={"phase": "RolledBack"},
-    ),
-    Case(
-        "attempt raised from nothing",
-        "spec",
-        "attempt rises by one at a time",
-        [spec({"attempt": 3})],
-        [spec({"attempt": 2})],
-        "spec.attempt",
-        stored={},
-        status={"phase": "RolledBack"},
-    ),
-    Case(
-        "new attempt under abort",
-        "spec",
-        "a new attempt cannot start while abort is set: remove abort in the same edit",
-        [spec({"attempt": 4}), spec({"attempt": 4, "abort": True})],
-        [spec({"attempt": 4, "abort": None}), spec({"attempt": 4, "abort": False})],
-        "spec.abort",
-        stored=rolled_back({"abort": True}),
-        status={"phase": "RolledBack"},
-    ),
-    Case(
-        "source moved under way",
-        "",
-        "source.cluster cannot change from Preflight to RollingBack: set abort: true",
-        [
-            at("spec.source.cluster.namespace", "elsewhere"),
-            at("spec.source.cluster.kubeconfigSecretRef", {"name": "other"}),
-        ],
-        [spec({"abort": True, "source": {"cluster": {"namespace": "elsewhere"}}})],
-        "spec.source.cluster",
-        stored={},
-        status={"phase": "Progressing"},
-    ),
-    Case(
-        "target moved under way",
-        "",
-        "target.cluster cannot change from Preflight to RollingBack: set abort: true",
-        [
-            at("spec.target.cluster", None),
-            at("spec.target.cluster.kubeconfigSecretRef", {"name": "other"}),
-        ],
-        [spec({"abort": True, "target": {"cluster": None}})],
-        "spec.target.cluster",
-        stored={},
-        status={"phase": "Soaking"},
-    ),
-    Case(
-        "route moved under way",
-        "",
-        "traffic cannot change from Preflight to RollingBack: set abort: true",
-        [
-            at("spec.traffic.cluster.namespace", "elsewhere"),
-            at("spec.traffic.httpRoute.name", "other"),
-            at("spec.traffic.httpRoute.targetBackend", {"name": "other"}),
-            at("spec.traffic.httpRoute.rules", [0]),
-        ],
-        [
-            at("spec.traffic.onOverride", "Pause"),
-            at("spec.traffic.delivery.check", "Report"),
-            spec({"abort": True, "traffic": {"httpRoute": {"name": "other"}}}),
-        ],
-        "spec.traffic",
-        stored={},
-        status={"phase": "RollingBack"},
-    ),
-    Case(
-        "a stale leader writes",
-        "status",
-        "leaderEpoch never falls: a newer leader has written this status, so stop writing",
-        [{"leaderEpoch": 6}, {"leaderEpoch": None}],
-        [{"leaderEpoch": 7}, {"leaderEpoch": 8}, {"phase": "Soaking"}],
-        "status.leaderEpoch",
-        stored={},
-        status={"phase": "Progressing", "leaderEpoch": 7},
-        edits_status=True,
     ),
 ]

@@ -8,8 +8,9 @@ import pytest
 from cutover.api.rollout import UNDER_WAY
 from cutover.api.status import Phase
 from cutover.crd import openapi_schema
-from tests.features.admission.cases import STATIC, TRANSITIONS, Case
+from tests.features.admission.cases import STATIC, Case
 from tests.features.admission.rollouts import Json, Rollouts, at, refusals, rules_of, spec
+from tests.features.admission.transitions import TRANSITIONS
 
 pytestmark = pytest.mark.lab
 
