@@ -13,7 +13,6 @@ import ipaddress
 import ssl
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -76,7 +75,8 @@ class PrometheusClient:
                 f"{self.address} did not answer within {deadline:g} s: is it up, is there a"
                 " firewall between, is the query too much for it?",
             )
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
+            # OSError: TLS alerts that come with the answer (ssl.SSLError) pass httpx as they are.
             return self._unreachable(error)
 
     async def aclose(self) -> None:
@@ -113,7 +113,7 @@ class PrometheusClient:
         hide = self._credentials.hide
         return read_answer(self.address, answer.status_code, answer.headers, bytes(body), hide)
 
-    def _unreachable(self, error: httpx.HTTPError) -> Gap:
+    def _unreachable(self, error: Exception) -> Gap:
         words = self._credentials.hide(str(error) or type(error).__name__)
         if any(word in words.lower().replace("_", " ") for word in _CERTIFICATE_WANTED):
             return Gap(
@@ -126,6 +126,13 @@ class PrometheusClient:
                 Missing.UNREACHABLE,
                 f"the certificate of {self.address} was not accepted ({words}): check tlsConfig.ca"
                 " and serverName",
+            )
+        if isinstance(error, _STALE):
+            # A refused client certificate often looks like this: the connection ends before its alert is read.
+            wanted = ", does it want a client certificate" if self._url.scheme == "https" else ""
+            return Gap(
+                Missing.UNREACHABLE,
+                f"{self.address} ended the connection without an answer ({words}): is it up{wanted}?",
             )
         return Gap(
             Missing.UNREACHABLE,
@@ -187,13 +194,16 @@ class PrometheusPool:
             await client.aclose()
 
     def _open(self, where: Prometheus, credentials: Credentials) -> _Kept | Gap:
-        parts = urlsplit(where.address)
-        if parts.username is not None or parts.password is not None:
+        try:
+            url = httpx.URL(where.address)
+        except (ValueError, httpx.InvalidURL) as error:
+            return Gap(Missing.UNREACHABLE, f"prometheus.address is no URL ({error}): correct it")
+        if url.userinfo:
             return Gap(
                 Missing.CREDENTIALS,
                 "prometheus.address holds a user name or password: move them to a Secret and basicAuth",
             )
-        tls = self._tls(parts.scheme, credentials)
+        tls = self._tls(url.scheme, credentials)
         if isinstance(tls, Gap):
             return tls
         kept = _Kept(PrometheusClient(where.address, credentials, tls), _now())

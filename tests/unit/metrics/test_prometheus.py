@@ -202,6 +202,12 @@ async def test_nobody_listens(pool: PrometheusPool) -> None:
     assert gone.url in answer.message
 
 
+async def test_what_is_no_address_is_a_sentence(pool: PrometheusPool) -> None:
+    for address in ("http://[::1", "http://a:b:c"):
+        where = Prometheus.model_construct(address=address, matchers={"a": "b"})
+        assert isinstance(await pool.query("chat", where, "x"), Gap)
+
+
 async def test_a_flood_is_cut_off(stub: Stub, pool: PrometheusPool) -> None:
     stub.answer = lambda _: reply("200 OK", b" " * (9 * 2**20))
     answer = await pool.query("chat", at(stub), "x")
