@@ -167,7 +167,7 @@ def test_a_terminal_shows_the_tree_in_colours_and_keeps_the_last(
 ) -> None:
     stage.report(phase="Progressing", message="under way")
     ours, theirs = pty.openpty()
-    command = [CUTOVER, "status", stage.name, "-n", stage.rollouts.namespace, "--watch"]
+    command = [str(CUTOVER), "status", stage.name, "-n", stage.rollouts.namespace, "--watch"]
     environment = os.environ | {
         "KUBECONFIG": str(kubeconfig),
         "TERM": "xterm-256color",
@@ -198,7 +198,7 @@ def _rest(terminal: int) -> bytes:
 
 def test_an_interrupted_watch_ends_quietly(stage: Stage, kubeconfig: Path) -> None:
     stage.report(phase="Progressing", message="under way")
-    command = [CUTOVER, "status", stage.name, "-n", stage.rollouts.namespace, "--watch"]
+    command = [str(CUTOVER), "status", stage.name, "-n", stage.rollouts.namespace, "--watch"]
     environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
     watching = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

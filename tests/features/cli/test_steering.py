@@ -124,9 +124,9 @@ def test_what_git_says_is_not_overridden_without_force(stage: Stage, cutover: Sh
         "Error: not done: spec.abort is owned by argocd-controller: change it in Git, or the next"
         f" sync undoes it, or override it now with: {force} --force\n"
     )
-    assert stage.spec["abort"] is False
+    assert not stage.spec["abort"]
     assert cutover("abort", stage.name, "--force").code == 0
-    assert stage.spec["abort"] is True
+    assert stage.spec["abort"]
     assert "f:abort" not in stage.owned("argocd-controller")
 
 

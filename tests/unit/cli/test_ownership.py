@@ -57,7 +57,8 @@ def test_what_was_stated_before_is_stated_again(fields: Json, owned: Json) -> No
 
 
 def test_only_an_apply_of_our_own_counts() -> None:
-    fields, spec = {"f:paused": {}}, {"paused": True}
+    fields: Json = {"f:paused": {}}
+    spec = {"paused": True}
     assert owned_spec(managed(fields, spec, operation="Update")) == {}
     assert owned_spec(managed(fields, spec, subresource="status")) == {}
     assert owned_spec({"metadata": {}, "spec": spec}) == {}
