@@ -1,10 +1,11 @@
 """What people type: ``cutover``, which is also the kubectl plugin ``kubectl cutover``.
 
-In reading order: ``program`` (the commands' list and the exit codes), ``options`` (where: context
-and namespace), the commands in ``steering`` (pause, resume, approve, abort, retry), ``watching``
-(status, list) and ``linting`` (lint); below them ``connection`` (one API server),
-``rollouts`` (reading, following, applying), ``ownership`` (whose field it is), ``sight`` (a rollout
-as read) and ``drawing`` (as a person sees it), ``schema`` and ``manifests`` (what lint checks).
+In reading order: ``program`` (the list of commands, how the program ends), ``errors`` (exit codes),
+``options`` (context, namespace). The commands: ``steering`` (pause, resume, approve, abort, retry,
+each at a ``desk``), ``watching`` (status, list), ``linting`` (lint). What they use: ``connection``
+(one API server), ``rollouts`` (reading, following, applying), ``ownership`` (whose field it is),
+``sight`` (a rollout as read), ``drawing``, ``words`` and ``screens`` (as a person sees it),
+``manifests``, ``admission``, ``schema`` and ``cel`` (what a cluster would say of a file).
 
 It starts quickly: at their top, the modules of commands import click alone. What speaks to a
 cluster, draws or validates is imported when a command runs.
