@@ -282,6 +282,19 @@ async def test_a_cluster_that_hangs_costs_no_more_than_the_deadline(
         assert isinstance(await connection.get("/version"), Ok)
 
 
+async def test_connections_that_somebody_between_forgot_cost_one_deadline(
+    target: Cluster, lab: Lab
+) -> None:
+    with lab.proxy(target) as proxy:
+        async with connected(target, server=proxy.url) as connection:
+            await asyncio.gather(*(connection.get("/version") for _ in range(20)))
+            assert proxy.open_connections > 10
+            proxy.cut()
+            lost = await connection.get("/version", deadline=0.5)
+            assert isinstance(lost, Failed)
+            assert isinstance(await connection.get("/version", deadline=0.5), Ok)
+
+
 async def test_identity_is_stable_and_differs(
     subject: Subject, clusters: tuple[Cluster, Cluster]
 ) -> None:

@@ -140,7 +140,9 @@ class Connection:
                     yield seen
                     if isinstance(seen, Failed):
                         return
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                await pool.distrust()
             yield _unreachable("WATCH", url, error, silence)
 
     async def _ask(
@@ -161,6 +163,8 @@ class Connection:
                     answer = await self._send(method, path, query, body, content_type)
                 return answer
         except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                await self._pool.distrust()
             return _unreachable(method, self._pool.url(path), error, deadline)
 
     async def _send(

@@ -7,6 +7,7 @@ all the rest of a look. Its default deadline of 300 s is never in force (`connec
 import asyncio
 import base64
 import contextlib
+import copy
 import os
 import ssl
 import tempfile
@@ -29,6 +30,8 @@ MAX_REQUESTS = 32
 _AGENT = f"cutover/{version('cutover')}"
 _KEEP_ALIVE = 60.0
 _TOKEN_FILE_AGE = 60.0
+_DISTRUST_GAP = 5.0
+"""Seconds: a server that is slow for everybody must not get new handshakes on top."""
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 
 
@@ -38,6 +41,8 @@ class Pool:
     def __init__(self, access: Access, rest: "_Rest") -> None:
         self.access = access
         self._rest = rest
+        self._streams = rest.twin()
+        self._distrusted_at = float("-inf")
         self._room = asyncio.Semaphore(MAX_REQUESTS)
         self._closed = False
         self._token = ""
@@ -76,9 +81,15 @@ class Pool:
             headers["Content-Type"] = content_type
         async with self._room:
             self._refuse_when_closed()
-            url = self.url(path, query)
-            async with await self._rest.send(method, url, headers, body, _NO_TIMEOUT) as response:
-                return response.status, await response.read()
+            rest, url = self._rest, self.url(path, query)
+            rest.users += 1
+            try:
+                async with await rest.send(method, url, headers, body, _NO_TIMEOUT) as response:
+                    return response.status, await response.read()
+            finally:
+                rest.users -= 1
+                if rest is not self._rest and not rest.users:
+                    await rest.close()
 
     async def open(
         self, path: str, query: Mapping[str, str], silence: float
@@ -86,7 +97,9 @@ class Pool:
         """Open a stream that fails when nothing comes for ``silence`` seconds."""
         self._refuse_when_closed()
         timeout = aiohttp.ClientTimeout(total=None, sock_read=silence)
-        return await self._rest.send("GET", self.url(path, query), self._headers(), None, timeout)
+        return await self._streams.send(
+            "GET", self.url(path, query), self._headers(), None, timeout
+        )
 
     def url(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """Return the whole address of a path."""
@@ -97,6 +110,19 @@ class Pool:
         self._token_read_at = float("-inf")
         return self.access.token_file is not None
 
+    async def distrust(self) -> None:
+        """Open new TCP connections from now on, after one of them went silent.
+
+        A balancer or a NAT that forgets them tells nobody: each would cost a whole deadline.
+        """
+        now = time.monotonic()
+        if self._closed or now - self._distrusted_at < _DISTRUST_GAP:
+            return
+        self._distrusted_at = now
+        silent, self._rest = self._rest, self._rest.twin()
+        if not silent.users:
+            await silent.close()
+
     async def close(self) -> None:
         """Let requests under way end (they have deadlines), then cut every stream."""
         for _ in range(MAX_REQUESTS):
@@ -104,6 +130,7 @@ class Pool:
         self._closed = True
         self._room = asyncio.Semaphore(MAX_REQUESTS)
         await self._rest.close()
+        await self._streams.close()
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
@@ -131,7 +158,17 @@ class Pool:
 
 
 class _Rest(RESTClientObject):
-    """One session without cookies, ``~/.netrc``, redirects or a limit that streams could use up."""
+    """One session: without cookies, ``~/.netrc`` and redirects; `Pool` limits the requests."""
+
+    users = 0
+    """Requests under way."""
+
+    def twin(self) -> "_Rest":
+        """Return one with the same certificates and TCP connections of its own."""
+        twin = copy.copy(self)
+        twin.pool_manager = None
+        twin.users = 0
+        return twin
 
     async def send(
         self,

@@ -166,7 +166,7 @@ async def test_requests_under_way_end_before_the_pool_closes(server: Server) -> 
     asking = asyncio.create_task(connection.get("/hang", deadline=0.3))
     await asyncio.sleep(0.1)
     await connection.pool.close()
-    assert asking.done()
+    assert isinstance(await asking, Failed)
     late = await connection.get("/a")
     assert isinstance(late, Failed)
     assert late.reason is Reason.UNREACHABLE
