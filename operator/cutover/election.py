@@ -93,7 +93,8 @@ class Election:
         """The Lease as we last wrote it, while we hold it."""
         self._seen: tuple[str, float] = ("", -math.inf)
         """The last resourceVersion of a Lease not ours, and when it was first seen here."""
-        self._told = ""
+        self._told: list[str] = []
+        """What was said since we last held the Lease."""
 
     # --- the port -------------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ class Election:
             await self.attempt()
             if not self.may_write():
                 self._valid_until = -math.inf
-                raise LeadershipLost(self._told or "The Lease could not be renewed in time")
+                raise LeadershipLost(self._told[-1] if self._told else "it ran out")
 
     async def release(self) -> None:
         """Let the next leader begin at once; call it when nothing writes any more."""
@@ -216,7 +217,7 @@ class Election:
         """Take note of a write; the Lease is valid from before it was sent."""
         match answer:
             case Ok(body=lease):
-                self._mine, self._told = lease, ""
+                self._mine, self._told = lease, []
                 self._epoch = lease["spec"]["leaseTransitions"]
                 self._valid_until = began + self._timing.duration
                 return self.may_write()
@@ -248,10 +249,10 @@ class Election:
         }
 
     def _tell(self, sentence: str) -> bool:
-        """Log what changed; return that we did not get the Lease."""
-        if sentence != self._told:
+        """Log what was not said yet; return that we did not get the Lease."""
+        if sentence not in self._told:
             log.info("%s", sentence)
-        self._told = sentence
+            self._told = [*self._told[-9:], sentence]
         return False
 
 
