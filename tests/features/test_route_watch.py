@@ -127,7 +127,9 @@ async def test_one_stream_serves_every_route_of_a_namespace(source: Cluster, lab
     with lab.proxy(source) as proxy:
         async with watched(source, proxy.url) as subject:
             ends = [
-                subject.watches.subscribe(subject.connection, subject.namespace, name, subject.count)[1]
+                subject.watches.subscribe(
+                    subject.connection, subject.namespace, name, subject.count
+                )[1]
                 for name in ("chat", "other", "third")
             ]
             subject.set(5)
