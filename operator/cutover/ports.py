@@ -69,10 +69,12 @@ WriteResult = Written | Conflict | NotWritten
 class Router(Protocol):
     """One route's weights."""
 
-    async def look(self) -> Route:
+    async def look(self, *, deadline: float = 5.0) -> Route:
         """Read the declared weights, the claim and the gateway's acceptance."""
 
-    async def write(self, seen: RouteSeen, change: RouteChange) -> WriteResult:
+    async def write(
+        self, seen: RouteSeen, change: RouteChange, *, deadline: float = 5.0
+    ) -> WriteResult:
         """Write once; never retries."""
 
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:

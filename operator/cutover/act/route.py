@@ -34,6 +34,8 @@ from cutover.ports import (
 PINNED_TRIES = 3
 """Races a rollback may lose before it no longer demands the version it looked at."""
 TRIES = 8
+ROLLBACK_DEADLINE = 2.0
+"""Seconds for one request of a rollback: better to try again than to wait."""
 
 
 async def act(
@@ -70,10 +72,10 @@ async def _roll_back(
             claim=action.claim,
             pinned=turn < PINNED_TRIES,
         )
-        result = await _write(router, route, change, leadership)
+        result = await _write(router, route, change, leadership, ROLLBACK_DEADLINE)
         if not isinstance(result, Conflict):
             return result
-        again = await router.look()
+        again = await router.look(deadline=ROLLBACK_DEADLINE)
         match again:
             case RouteSeen():
                 route = again
@@ -99,11 +101,15 @@ def _belongs_to_another(found: Claim | None, ours: Claim) -> bool:
 
 
 async def _write(
-    router: Router, route: RouteSeen, change: RouteChange, leadership: Leadership
+    router: Router,
+    route: RouteSeen,
+    change: RouteChange,
+    leadership: Leadership,
+    deadline: float = 5.0,
 ) -> WriteResult:
     if not leadership.may_write():
         raise LeadershipLost("the Lease has run out: nothing is written any more")
-    return await router.write(route, change)
+    return await router.write(route, change, deadline=deadline)
 
 
 def went_wrong(result: WriteResult | None) -> str:
