@@ -36,7 +36,7 @@ lock: ## Resolve the dependencies again into requirements*.lock
 generate: $(READY) ## Write what is generated from the code: CRD, chart's CRD, state diagram
 	$(BIN)/python -m cutover.crd > crds/cutover.dev_migrationrollouts.yaml
 	$(BIN)/python -m cutover.crd --chart > charts/cutover/templates/crd.yaml
-	$(BIN)/python -m tests.docs --write
+	PYTHONPATH=. $(BIN)/python -m tests.docs --write
 
 .PHONY: lint
 lint: $(READY) ## ruff, mypy --strict, import-linter
@@ -47,7 +47,7 @@ lint: $(READY) ## ruff, mypy --strict, import-linter
 
 .PHONY: lab
 lab: $(READY) ## Build the lab's parts into the cache (once per machine)
-	@$(BIN)/python -m tests.lab build
+	@PYTHONPATH=. $(BIN)/python -m tests.lab build
 
 .PHONY: test
 test: lab ## Unit, sequence and feature tests, the latter on real API servers, gateway and Prometheus
@@ -56,7 +56,7 @@ test: lab ## Unit, sequence and feature tests, the latter on real API servers, g
 .PHONY: test-long
 test-long: lab ## The real limits: long runs, many kills, large simulations
 	@$(BIN)/python -m pytest -n 2 -m "long" -q
-	@$(BIN)/python -m tests.mutants
+	@PYTHONPATH=. $(BIN)/python -m tests.mutants
 
 .PHONY: test-kind
 test-kind: $(READY) ## The feature tests on two kind clusters, where a container engine exists
@@ -65,16 +65,16 @@ test-kind: $(READY) ## The feature tests on two kind clusters, where a container
 
 .PHONY: mutants
 mutants: $(READY) ## Break decide/ a dozen times; each law's test must notice
-	@$(BIN)/python -m tests.mutants
+	@PYTHONPATH=. $(BIN)/python -m tests.mutants
 
 .PHONY: demo
 demo: lab ## The whole story on one screen
-	@$(BIN)/python -m tests.lab.demo
+	@PYTHONPATH=. $(BIN)/python -m tests.lab.demo
 
 .PHONY: bench
 bench: lab ## Time from a breach to the last request on the target; 200 rollouts; cost per look
-	@$(BIN)/python -m tests.bench
+	@PYTHONPATH=. $(BIN)/python -m tests.bench
 
 .PHONY: bench-judge
 bench-judge: $(READY) ## Simulate whole plans: false rollbacks, completion, power
-	@$(BIN)/python -m tests.bench.judge
+	@PYTHONPATH=. $(BIN)/python -m tests.bench.judge

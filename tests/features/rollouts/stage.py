@@ -40,6 +40,8 @@ class Operator:
     ) -> None:
         self.port = free_ports(1)[0]
         self.namespace = namespace
+        self.watched = namespace
+        """The namespaces to watch; empty: all."""
         self._kubeconfig = folder / f"{name}.kubeconfig"
         self._kubeconfig.write_text(kubeconfig)
         self.log = folder / f"{name}.log"
@@ -48,8 +50,8 @@ class Operator:
     def start(self) -> Self:
         command = [
             *(sys.executable, "-m", "cutover", f"--listen=127.0.0.1:{self.port}"),
-            *(f"--watch-namespaces={self.namespace}", f"--lease-namespace={self.namespace}"),
-            "--log-format=text",
+            *(f"--lease-namespace={self.namespace}", "--log-format=text"),
+            *([f"--watch-namespaces={self.watched}"] if self.watched else []),
         ]
         environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "PYTHONSAFEPATH": "1"}
         with self.log.open("ab") as log:
