@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 import kopf
@@ -44,6 +44,7 @@ class Watch:
         self._access = access
         self._namespaces = namespaces
         self._logins: list[float] = []
+        self._end: Callable[[str], None] = lambda _: None
 
     def start(self, heard: Listener) -> asyncio.Future[str]:
         """Watch from now on; ``heard`` is called in this loop.
@@ -53,23 +54,21 @@ class Watch:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[str] = loop.create_future()
 
-        def tell(key: Key, changed: bool) -> None:  # noqa: FBT001 - the listener's own order
+        def call(function: Callable[..., None], *arguments: object) -> None:
             with contextlib.suppress(RuntimeError):  # our loop is closed: the process ends
-                loop.call_soon_threadsafe(heard, key, changed)
+                loop.call_soon_threadsafe(function, *arguments)
 
         def end(why: str) -> None:
             if not ended.done():
                 ended.set_result(why)
 
-        def work() -> None:
-            why = self._run(tell)
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(end, why)
-
-        threading.Thread(target=work, name="watch", daemon=True).start()
+        self._end = lambda why: call(end, why)
+        work = self._operator(lambda key, changed: call(heard, key, changed))
+        threading.Thread(target=asyncio.run, args=(work,), name="watch", daemon=True).start()
         return ended
 
-    def _run(self, tell: Listener) -> str:
+    async def _operator(self, tell: Listener) -> None:
+        """Run Kopf; whatever ends it ends the process, in words."""
         operator = kopf.operator(
             registry=_registry(tell, self._login),
             settings=_settings(),
@@ -77,26 +76,36 @@ class Watch:
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
         )
-        try:
-            asyncio.run(operator)
-        except Exception as fault:  # noqa: BLE001 - whatever ends Kopf ends the process, in words
-            return f"{type(fault).__name__}: {fault}"
-        return "Kopf ended by itself"
+        running = asyncio.create_task(operator)
+        await asyncio.wait({running})
+        fault = running.exception()
+        self._end(f"{type(fault).__name__}: {fault}" if fault else "Kopf ended by itself")
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         """Give Kopf a session with a bounded connector; its own has none.
 
         Asked again after each 401. A token that is being rotated deserves a few tries, a dead one
-        must not become a loop of requests.
+        must not become a loop of requests. Nothing may be raised here: Kopf would go on without
+        credentials, hearing nothing and ending never.
         """
         now = time.monotonic()
         self._logins = [at for at in self._logins if now - at < LOGINS_WITHIN]
         if len(self._logins) >= LOGINS:
-            raise kopf.LoginError(f"{self._access().server} refused the credentials {LOGINS} times")
+            server = self._access().server
+            return await self._give_up(f"{server} refused the credentials {LOGINS} times")
         await asyncio.sleep(len(self._logins))
         self._logins.append(now)
         access = self._access()
-        return kopf.AiohttpSession(server=access.server, aiohttp_session=_session(access))
+        try:
+            session = _session(access)
+        except (OSError, ValueError) as fault:  # ssl.SSLError is an OSError
+            return await self._give_up(f"no connection can be made: {type(fault).__name__}")
+        return kopf.AiohttpSession(server=access.server, aiohttp_session=session)
+
+    async def _give_up(self, why: str) -> NoReturn:
+        self._end(why)
+        never: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        await never
 
 
 def _registry(tell: Listener, login: Any) -> kopf.OperatorRegistry:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cutover.clusters.connection import Connection
+from cutover.clusters.events import Events
 from cutover.clusters.own import connect_own
 from cutover.clusters.rollouts import ApiRollouts
 from cutover.errors import LeadershipLost
@@ -27,7 +28,7 @@ from cutover.telemetry import Telemetry
 
 class Scribe:
     def __init__(self, own: Connection, leadership: Leadership, telemetry: Telemetry) -> None:
-        self._rollouts = ApiRollouts(own, None)  # type: ignore[arg-type] - it posts no Events
+        self._rollouts = ApiRollouts(own, Events(own, "scribe"))
         self._leadership = leadership
         self._telemetry = telemetry
         self._journal = Path(os.environ["SCRIBE_JOURNAL"])
