@@ -179,6 +179,13 @@ class TestUnanswered:
     def test_breaks(self, rows, broken):
         assert (unanswered(windows(*rows), delivery()) is not None) is broken
 
+    def test_a_target_that_answers_no_scrape_is_silent_however_old_its_numbers(self):
+        state = delivery(target_age=None, target_down=True)
+        assert unanswered(windows((20, (600, 0), (0, 0))), state) is not None
+        assert unanswered(windows((20, (600, 0), (7, 0))), state) is None
+        blind = delivery(source_age=13, target_age=None, target_down=True)
+        assert unanswered(windows((20, (600, 0), (0, 0))), blind) is None
+
     def test_a_stray_request_on_the_source_at_99_percent_proves_nothing(self):
         assert unanswered(windows((20, (1, 0), (0, 0))), delivery(weight=99)) is None
         assert unanswered(windows((20, (10, 0), (0, 0))), delivery(weight=99)) is not None
