@@ -161,7 +161,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
-    settings.networking.error_backoffs = [1, 2, 4, 8, 15, 30]
+    settings.networking.error_backoffs = [1, 2, 4, 8, 15]
     logging.getLogger("kopf").addFilter(_expected)
     logging.getLogger("kopf._core.reactor.running").addFilter(_expected)
     return settings

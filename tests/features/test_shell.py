@@ -242,7 +242,7 @@ def test_a_short_outage_of_the_api_server_is_survived(
             eventually(lambda: bool(looks(operator, name)))
             proxy.refuse()
             time.sleep(4)
-            proxy.start()
+            proxy.pass_through()
             rollouts.edit(name, spec({"abort": True}))
             eventually(lambda: bool(looks(operator, name, "aborted")), 30)
             assert operator.child.running
@@ -268,3 +268,23 @@ def test_a_long_outage_of_the_api_server_ends_the_process(
             assert operator.wait_end() == 1
             assert time.monotonic() - began < 25
             assert any("could not be renewed" in m for m in operator.messages())
+
+
+@pytest.mark.parametrize("status", [401, pytest.param(403, marks=pytest.mark.long)])
+def test_a_watch_that_is_refused_ends_the_process_in_words(
+    lab: Lab, tmp_path: Path, source: Cluster, rollouts: Rollouts, status: int
+) -> None:
+    """The Lease stays ours, so that nothing but the watch can end the process."""
+    with lab.proxy(source) as proxy:
+        kubeconfig = source.kubeconfig_for("admin", server=proxy.url)
+        script = Path(__file__).parent / "scribe.py"
+        with Operator(tmp_path, kubeconfig, rollouts.namespace, script=script) as operator:
+            operator.wait_state("leading")
+            eventually(lambda: any("watch=true" in seen.path for seen in proxy.requests))
+            proxy.fail("migrationrollouts", status=status)
+            proxy.reset()
+            proxy.pass_through()
+            assert operator.wait_end(150) == 1
+            (said,) = [m for m in operator.messages() if m.startswith("The watch ended")]
+            assert "refused the credentials" in said or "Forbidden" in said
+            assert lease(source, rollouts.namespace)["holderIdentity"] == ""

@@ -67,7 +67,7 @@ def test_every_wait_of_kopf_is_bounded_and_nothing_is_posted() -> None:
     assert settings.scanning.disabled is True
     assert settings.watching.client_timeout == 300
     assert settings.networking.request_timeout == 30
-    assert sum(settings.networking.error_backoffs) == 60  # type: ignore[arg-type]
+    assert sum(settings.networking.error_backoffs) == 30  # type: ignore[arg-type]
     assert settings.process.ultimate_exiting_timeout is None
 
 
