@@ -4,6 +4,7 @@ Nothing here chooses. A rollback that was decided is latched in memory before th
 that a turn that breaks off anywhere is followed by one that goes on with it.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -16,8 +17,9 @@ from cutover.decide.decision import Decision, Hold, RollBack
 from cutover.decide.observation import Identity, Observation, Refusal
 from cutover.decide.rollout import decide
 from cutover.observe.memory import Memory
-from cutover.observe.world import Known, Object, observe, take_apart
-from cutover.ports import Adapters, Conflict, Leadership, NotWritten, Rollouts, WriteResult
+from cutover.observe.world import Known, observe, take_apart
+from cutover.observe.world import Object as Rollout
+from cutover.ports import Adapters, Conflict, Leadership, NotWritten, Object, Rollouts, WriteResult
 from cutover.report import Reporter
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ AT_ONCE = 0.0
 OUT_OF_REACH = 1.0
 """Seconds until the rollouts' own API server is asked again."""
 ROLLBACK_AGAIN = 0.25
+NO_LONGER = 0.5
+"""Seconds a rollback waits for the rollout itself; then it goes on from what was read before."""
 
 
 class Undisturbed(Protocol):
@@ -62,7 +66,7 @@ class Reconciler:
     async def reconcile(self, key: Key) -> float | None:
         """Take one turn; return the seconds until the next, None: only a change brings it back."""
         memory = self._memories.setdefault(key, Memory())
-        rollout = await self._rollouts.get(*key)
+        rollout = await self._read(key, memory)
         if isinstance(rollout, NotWritten):
             if memory.latched is None:
                 log.warning("The rollout cannot be read: %s", rollout.message)
@@ -75,6 +79,16 @@ class Reconciler:
         if isinstance(cluster, NotWritten):
             return OUT_OF_REACH
         return await self._turn(key, rollout, cluster, memory)
+
+    async def _read(self, key: Key, memory: Memory) -> Object | NotWritten | None:
+        """Read the rollout afresh; a rollback under way does not wait for an API server that hangs."""
+        if memory.latched is None:
+            return await self._rollouts.get(*key)
+        try:
+            async with asyncio.timeout(NO_LONGER):
+                return await self._rollouts.get(*key)
+        except TimeoutError:
+            return NotWritten("Unreachable", f"the rollout was not read within {NO_LONGER} s")
 
     async def _turn(
         self, key: Key, rollout: Mapping[str, Any], cluster: str, memory: Memory
@@ -95,7 +109,7 @@ class Reconciler:
         return self._next(decision, result, written, memory)
 
     async def _act(
-        self, thing: Object, seen: Observation, decision: Decision
+        self, thing: Rollout, seen: Observation, decision: Decision
     ) -> WriteResult | None:
         plan = decision.status.plan
         if plan is None or isinstance(decision.action, Hold):
@@ -136,7 +150,7 @@ class Reconciler:
             return ROLLBACK_AGAIN if memory.latched is not None else OUT_OF_REACH
         return _seconds(decision.look_again)
 
-    def _identity(self, thing: Object, cluster: str) -> Identity:
+    def _identity(self, thing: Rollout, cluster: str) -> Identity:
         return Identity(
             cluster=cluster,
             namespace=thing.namespace,
