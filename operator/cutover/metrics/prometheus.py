@@ -154,6 +154,7 @@ class PrometheusPool:
         self._secrets = secrets
         self._kept: dict[tuple[str, Credentials], _Kept] = {}
         self._system_tls: ssl.SSLContext | None = None
+        self._swept_at = 0.0
 
     async def query(
         self,
@@ -177,7 +178,9 @@ class PrometheusPool:
         finally:
             kept.in_use -= 1
             kept.used_at = _now()
-            await self.close_unused()
+            if kept.used_at - self._swept_at > IDLE / 10:
+                self._swept_at = kept.used_at
+                await self.close_unused()
 
     async def close_unused(self, idle: float = IDLE) -> None:
         """Close the clients that nobody asked for so many seconds."""
