@@ -9,6 +9,7 @@ All state is in the rollouts' status, so this process may end at any moment and 
 
 import asyncio
 import os
+import signal
 import sys
 
 from cutover.errors import ConfigurationError
@@ -24,6 +25,8 @@ def main() -> None:
         sys.stderr.write(f"cutover: {fault}\n")
         sys.exit(2)
     start_logging(settings.log_level, settings.log_format)
+    # As process 1 of a container nothing ends us by default, and the imports take their time.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
     from cutover.process import live
     from cutover.wiring import build

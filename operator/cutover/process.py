@@ -38,6 +38,7 @@ GRACE = 5.0
 """On a stop, what runs may finish within so many seconds."""
 CLEAN_UP = 1.0
 TRY_AGAIN = 2.0
+LAG_EVERY = 1.0
 
 T = TypeVar("T")
 Build = Callable[[Settings, Leadership, Queue, Telemetry], AbstractAsyncContextManager[Reconciler]]
@@ -114,6 +115,7 @@ class Process:
                 holding: "The Lease is lost",
                 asyncio.create_task(dispatcher.run(), name="dispatcher"): "The dispatcher ended",
                 asyncio.create_task(roster.resync(queue), name="resync"): "The resync ended",
+                asyncio.create_task(self._feel_lag(), name="lag"): "The lag is no longer felt",
                 watch.start(lambda key, changed: _heard(queue, key, changed=changed)): (
                     "The watch ended"
                 ),
@@ -137,6 +139,13 @@ class Process:
             if future.done():
                 log.error("%s: %s", words, future.exception() or future.result())
         return STOPPED if stopped.done() else ENDED
+
+    async def _feel_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY
+            await asyncio.sleep(LAG_EVERY)
+            self._telemetry.lagged(max(0.0, loop.time() - due))
 
     def _measure(self, queue: Queue) -> None:
         self._telemetry.queued(

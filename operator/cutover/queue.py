@@ -198,11 +198,12 @@ class Queue:
     def _ask(self, key: Key, due: float, lane: Lane) -> None:
         entry = self._entries.setdefault(key, _Entry())
         due = max(due, entry.floor)
+        before = entry.due, entry.lane
         if entry.due is None:
             entry.due, entry.lane = due, lane
         else:
             entry.due, entry.lane = min(entry.due, due), min(entry.lane, lane)
-        if entry.running_since is None:
+        if entry.running_since is None and (entry.due, entry.lane) != before:
             self._push(key, entry)
 
     def _push(self, key: Key, entry: _Entry) -> None:

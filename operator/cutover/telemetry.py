@@ -60,6 +60,10 @@ class Telemetry:
         """Say that we lead no more."""
         self._leader.set(0)
 
+    def lagged(self, seconds: float) -> None:
+        """The event loop came back so late to one who had asked to be woken."""
+        self._lag.observe(seconds)
+
     def reconciled(self, outcome: str, seconds: float) -> None:
         """One run ended: done, failed, cut, overdue or stopped."""
         self._runs.labels(outcome).observe(seconds)
@@ -140,6 +144,12 @@ class Telemetry:
         self._oldest_look = Gauge(
             "cutover_oldest_look_age_seconds",
             "Age of the oldest latest look among rollouts that are not finished",
+            registry=r,
+        )
+        self._lag = Histogram(
+            "cutover_loop_lag_seconds",
+            "How late the event loop is; all rollouts share it",
+            buckets=_LOOK_BUCKETS,
             registry=r,
         )
         self._failing = Gauge("cutover_failing_keys", "Rollouts whose last run broke", registry=r)

@@ -143,6 +143,8 @@ def test_the_rest(telemetry: Telemetry) -> None:
     }
     telemetry.rolled_back("GateFailed")
     assert samples(telemetry, "cutover_rollbacks_total") == {("GateFailed",): 1}
+    telemetry.lagged(0.02)
+    assert samples(telemetry, "cutover_loop_lag_seconds_count") == {(): 1}
     telemetry.restored(0.4)
     assert samples(telemetry, "cutover_breach_to_restored_seconds_sum") == {(): 0.4}
     assert samples(telemetry, "process_resident_memory_bytes")
