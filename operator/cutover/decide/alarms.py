@@ -1,14 +1,14 @@
 """Whether a rollback is due, and why: asked before anything else, in this order.
 
-A person's abort, a deletion, a rollback decided before, a guard's breach, a failed gate, and the two
-waits that the user may have turned into a rollback.
+A rollback under way, a person's abort, a rollback decided before, a deletion, a guard's breach, a
+failed gate, and the two waits that the user may have turned into a rollback.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from cutover.api.quantities import parse_duration
-from cutover.api.spec import Guard, OnInconclusive, OnOutage, StepKind
+from cutover.api.spec import DeliveryCheck, Guard, OnInconclusive, OnOutage, StepKind
 from cutover.api.status import Phase, Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
@@ -67,29 +67,52 @@ def failed(status: Status) -> Alarm | None:
 def overdue(seen: Observation, status: Status, plan: Plan) -> Alarm | None:
     """Waits that have lasted too long, where the user asked for a rollback then."""
     analysis = plan.analysis
-    if analysis.on_inconclusive is OnInconclusive.ROLL_BACK and inconclusive_too_long(
-        seen, status, plan
-    ):
-        return Alarm(
-            "Inconclusive", f"not enough evidence within maxDuration {analysis.max_duration}"
-        )
+    if analysis.on_inconclusive is OnInconclusive.ROLL_BACK:
+        waiting = unproven_too_long(seen, status, plan)
+        if waiting is not None:
+            return Alarm(
+                "Inconclusive", f"not proven within maxDuration {analysis.max_duration}: {waiting}"
+            )
     if analysis.on_outage is OnOutage.ROLL_BACK and outage_too_long(seen, status, plan):
         return Alarm("MetricsOutage", f"metrics unreadable for {analysis.outage_limit}")
     return None
 
 
-def inconclusive_too_long(seen: Observation, status: Status, plan: Plan) -> bool:
-    """Whether a weight step has had its ``maxDuration`` and its gates still do not pass."""
-    return (
-        status.pause is None
-        and status.step is not None
-        and status.step.kind is StepKind.WEIGHT
-        and status.weights.applied == status.weights.desired
-        and bool(status.gates)
-        and status.outage_since is None
-        and clocks.max_duration_over(status, plan.analysis, seen.now)
-        and any(gate.verdict is not Verdict.PASS for gate in status.gates)
-    )
+def unproven_too_long(seen: Observation, status: Status, plan: Plan) -> str | None:
+    """What is still not proven although the step has had its ``maxDuration``; None: nothing, or not yet."""
+    if status.pause is not None or status.outage_since is not None or not status.gates:
+        return None
+    waited = _waited_for_proof(seen, status, plan)
+    if waited is None or waited < parse_duration(plan.analysis.max_duration):
+        return None
+    undelivered = _undelivered(status, plan)
+    if undelivered is not None and status.weights.delivery_ok is False:
+        return undelivered
+    waiting = (one.message for one in status.gates if one.verdict is not Verdict.PASS)
+    return next(waiting, undelivered)
+
+
+def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelta | None:
+    """Time since nothing but proof is missing; None where something else is waited for."""
+    step, weights = status.step, status.weights
+    if step is None or weights.applied_at is None or weights.applied != weights.desired:
+        return None
+    on_weight = clocks.waited(weights.applied_at, seen.now)
+    match step.kind:
+        case StepKind.WEIGHT:
+            return on_weight
+        case StepKind.PAUSE | StepKind.SOAK:
+            length = clocks.step_length(plan.steps[step.index])
+            return min(on_weight, clocks.waited(step.started_at, seen.now) - length)
+        case StepKind.APPROVAL:
+            return None
+
+
+def _undelivered(status: Status, plan: Plan) -> str | None:
+    weights = status.weights
+    if plan.traffic.delivery.check is DeliveryCheck.REPORT or weights.delivery_ok is True:
+        return None
+    return weights.delivery_message or "too few requests to see that the weight is delivered"
 
 
 def outage_too_long(seen: Observation, status: Status, plan: Plan) -> bool:

@@ -1,7 +1,7 @@
 """Whose route it is (law 11)."""
 
 from cutover.api.status import Status
-from cutover.decide.observation import Claim, Observation, RouteSeen, RuleWeights
+from cutover.decide.observation import Claim, Observation, Refusal, RouteSeen, RuleWeights
 from cutover.decide.record import from_status
 
 
@@ -31,9 +31,32 @@ def current(seen: Observation, status: Status, claim: Claim | None) -> bool:
     )
 
 
-def newer(seen: Observation, claim: Claim | None) -> bool:
-    """Whether a later leader has written it: then this process must write nothing."""
-    return claim is not None and ours(seen, claim) and claim.epoch > seen.identity.epoch
+def deposed(seen: Observation) -> bool:
+    """Whether a later leader has left its epoch in the status or in the claim: then nothing is written."""
+    epoch, route = seen.identity.epoch, seen.route
+    if (seen.status.leader_epoch or 0) > epoch:
+        return True
+    claim = route.claim if isinstance(route, RouteSeen) else None
+    return claim is not None and ours(seen, claim) and claim.epoch > epoch
+
+
+def foreign(seen: Observation, route: RouteSeen) -> Claim | None:
+    """Another rollout's claim on the route, unless that rollout is proven gone."""
+    claim = route.claim
+    if claim is None or namesake(seen, claim):
+        return None
+    if seen.claim_owner is not None and seen.claim_owner.alive is False:
+        return None
+    return claim
+
+
+def in_use(claim: Claim) -> Refusal:
+    """Say who holds the route."""
+    return Refusal(
+        "RouteInUse",
+        f"the route is claimed by MigrationRollout {claim.owner} of cluster {claim.cluster} (attempt"
+        f" {claim.attempt}): wait until it is finished, or delete it",
+    )
 
 
 def claim_for(seen: Observation, status: Status, original: tuple[RuleWeights, ...]) -> Claim:

@@ -10,6 +10,9 @@ from cutover.api.spec import Analysis, Step
 from cutover.api.status import Status
 
 NOTHING = timedelta(0)
+AT_ONCE = timedelta(0)
+SOON = timedelta(seconds=1)
+"""After a write whose effect somebody else may have undone at once."""
 
 EVIDENCE_LIMIT = timedelta(hours=1)
 """Evidence older than this starts afresh in a long pause or soak, so that it cannot bury what is new."""

@@ -80,5 +80,7 @@ class Decision:
     said: tuple[Said, ...] = ()
     refusal: Refusal | None = None
     """Why the spec as it stands cannot be followed; the rollout waits, or goes on by its frozen plan."""
+    trouble: Refusal | None = None
+    """What stands in the way on the route: why a weight is not there, or cannot be put back."""
     look_again: timedelta | None = None
     """None: nothing to wait for; only a change of the object wakes it."""

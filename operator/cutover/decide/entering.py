@@ -1,15 +1,17 @@
 """From Pending to the first step: is the spec usable, is the route ours to take, can both sides be read."""
 
+from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 
-from cutover.api.quantities import parse_duration
 from cutover.api.status import Baseline, FrozenReference, PauseCause, Phase, Plan, Status
-from cutover.decide import claims, record
-from cutover.decide.decision import ClaimRoute, Decision, Said
+from cutover.decide import claims, clocks, record
+from cutover.decide.clocks import AT_ONCE
+from cutover.decide.decision import ClaimRoute, Decision, ReleaseClaim, Said
 from cutover.decide.judging import gate_counts, window_of
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.observation import (
+    Claim,
     Gap,
     Missing,
     Observation,
@@ -18,14 +20,13 @@ from cutover.decide.observation import (
     RouteGone,
     RouteSeen,
     RouteUnreadable,
-    RuleWeights,
     SideReading,
     WindowReading,
 )
-from cutover.decide.weights import inexpressible
+from cutover.decide.pausing import step_for
+from cutover.decide.weights import inexpressible, restored
 from cutover.judge.evidence import SideSums
 
-AT_ONCE = timedelta(0)
 RETRY = timedelta(seconds=5)
 """How soon it is looked again while something of the world is missing."""
 
@@ -37,14 +38,15 @@ def enter(seen: Observation, status: Status) -> Decision:
     if isinstance(seen.draft, Refusal):
         return refused(seen, status, seen.draft, None)
     plan = seen.draft
+    claim = _claim_of_old(seen, status)
+    if claim is not None:
+        return _adopt(seen, status, plan, claim)
     obstacle = route_obstacle(seen, plan)
     if obstacle is not None:
         return refused(seen, status, obstacle, RETRY)
     route = seen.route
     if not isinstance(route, RouteSeen):
         return Decision(status, look_again=AT_ONCE)
-    if seen.status_lost and claims.namesake(seen, route.claim):
-        return _adopt(seen, status, plan, route)
     if status.phase is Phase.PENDING:
         status = status.model_copy(update={"plan": plan})
         status = record.in_phase(status, Phase.PREFLIGHT, seen.now, "Accepted", "spec accepted")
@@ -56,22 +58,28 @@ def refused(
     seen: Observation, status: Status, refusal: Refusal, again: timedelta | None
 ) -> Decision:
     """Stay (or fall back to) Pending, unharmed, and say why; nothing was moved yet."""
-    if status.phase is Phase.PREFLIGHT:
-        status = record.in_phase(status, Phase.PENDING, seen.now, refusal.reason, refusal.message)
-        status = status.model_copy(update={"plan": None})
-    said = () if _same_refusal(seen.status, refusal) else (_warning(refusal),)
+    said = warn_once(seen, refusal)
+    if status.phase is not Phase.PREFLIGHT:
+        return Decision(status, look_again=again, said=said, refusal=refusal)
+    route = seen.route
+    if isinstance(route, RouteSeen) and claims.namesake(seen, route.claim):
+        again = AT_ONCE if not seen.trouble else RETRY
+        return Decision(status, ReleaseClaim(), look_again=again, said=said, refusal=refusal)
+    status = record.in_phase(status, Phase.PENDING, seen.now, refusal.reason, refusal.message)
+    status = status.model_copy(update={"plan": None})
     return Decision(status, look_again=again, said=said, refusal=refusal)
 
 
-def _same_refusal(before: Status, refusal: Refusal) -> bool:
-    return any(
-        one.type == "Accepted" and one.reason == refusal.reason and one.message == refusal.message
-        for one in before.conditions
+def warn_once(seen: Observation, refusal: Refusal) -> tuple[Said, ...]:
+    """Tell of a refusal when it is new: another reason, or another spec."""
+    generation = seen.commands.generation
+    known = any(
+        one.type == "Accepted"
+        and one.reason == refusal.reason
+        and one.observed_generation == generation
+        for one in seen.status.conditions
     )
-
-
-def _warning(refusal: Refusal) -> Said:
-    return Said(refusal.reason, refusal.message, warning=True)
+    return () if known else (Said(refusal.reason, refusal.message, warning=True),)
 
 
 def route_obstacle(seen: Observation, plan: Plan) -> Refusal | None:
@@ -88,35 +96,25 @@ def route_obstacle(seen: Observation, plan: Plan) -> Refusal | None:
         case RouteUnreadable():
             return Refusal(f"Route{route.reason}", f"spec.traffic.cluster: {route.message}")
         case RouteSeen():
-            return _claim_obstacle(seen, route) or _weight_obstacle(seen, plan, route)
+            return _claim_obstacle(seen, route) or _weight_obstacle(plan, route)
 
 
 def _claim_obstacle(seen: Observation, route: RouteSeen) -> Refusal | None:
-    if route.problem is not None and not claims.ours(seen, route.claim):
+    if route.problem is not None:
         return Refusal(route.problem_reason or "RouteUnusable", route.problem)
-    claim = route.claim
-    if claim is None or claims.namesake(seen, claim):
-        return None
-    if seen.claim_owner is not None and seen.claim_owner.alive is False:
-        return None
-    return Refusal(
-        "RouteInUse",
-        f"the route is claimed by MigrationRollout {claim.owner} of cluster {claim.cluster} (attempt"
-        f" {claim.attempt}): wait until it is finished, or delete it",
-    )
+    other = claims.foreign(seen, route)
+    return None if other is None else claims.in_use(other)
 
 
-def _weight_obstacle(seen: Observation, plan: Plan, route: RouteSeen) -> Refusal | None:
-    unclaimed = route.claim is None or not claims.namesake(seen, route.claim)
-    if unclaimed and route.highest > 0 and (route.claim is None):
+def _weight_obstacle(plan: Plan, route: RouteSeen) -> Refusal | None:
+    if route.highest > 0:
         return Refusal(
             "TargetHasTraffic",
-            f"the route already sends {route.highest:g} % to the target and no claim says who began it:"
-            " set the target backend's weight to 0 and the rollout begins",
+            f"the route already sends {route.highest:g} % to the target, and not by this rollout: set the"
+            " target backend's weight to 0 and the rollout begins",
         )
     weights = [step.weight for step in plan.steps if step.weight is not None]
-    original = route.claim.original if route.claim and not unclaimed else route.rules
-    sentence = inexpressible(original, weights)
+    sentence = inexpressible(route.rules, weights)
     return Refusal("WeightNotExpressible", sentence) if sentence else None
 
 
@@ -136,75 +134,70 @@ def _takeover(seen: Observation, route: RouteSeen) -> tuple[Said, ...]:
 # --- lost status --------------------------------------------------------------------------------
 
 
-def _adopt(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision:
+def _claim_of_old(seen: Observation, status: Status) -> Claim | None:
+    """Find the claim of a rollout that had begun and whose status does not know of it."""
+    route = seen.route
+    if status.phase is not Phase.PENDING or not isinstance(route, RouteSeen):
+        return None
+    claim = route.claim
+    if claim is None or not claims.namesake(seen, claim):
+        return None
+    return claim if seen.status_lost or route.highest > 0 else None
+
+
+def _adopt(seen: Observation, status: Status, plan: Plan, claim: Claim) -> Decision:
     """Law 7: live weights and the claim's original numbers are all that is known; a person decides."""
-    assert route.claim is not None  # noqa: S101 - the caller looked
+    route = seen.route
+    assert isinstance(route, RouteSeen)  # noqa: S101 - the claim is on it
     live = ceil(route.highest)
     message = (
         f"the status was lost; the route's claim says this rollout had begun and {route.highest:g} % is on"
         " the target: resume to go on from there, or abort"
     )
+    status = record.at_step(status, plan, step_for(plan, route.highest), seen.now)
     weights = status.weights.model_copy(
         update={
             "desired": live,
             "applied": live,
             "applied_at": seen.now,
+            "declared": route.declared,
+            "declared_at": seen.now,
             "standing": record.to_status(route.rules),
         }
     )
     status = status.model_copy(
         update={
             "plan": plan,
-            "original": record.to_status(route.claim.original),
+            "original": record.to_status(claim.original or restored(route.rules, ())),
             "weights": weights,
-            "attempt": max(status.attempt or 1, route.claim.attempt, seen.commands.attempt),
+            "attempt": max(status.attempt or 1, claim.attempt, seen.commands.attempt),
         }
     )
-    status = record.at_step(
-        status.model_copy(update={"weights": weights}), plan, lowest_step(plan, live), seen.now
-    )
-    status = status.model_copy(update={"weights": weights})
     status = record.in_phase(status, Phase.PROGRESSING, seen.now, "StatusLost", message)
     status = record.paused(status, PauseCause.LOST_STATUS, seen.now, message)
     said = (Said("StatusLost", message, warning=True),)
     return Decision(status, finalizer=True, said=said, look_again=AT_ONCE)
 
 
-def lowest_step(plan: Plan, live: float) -> int:
-    """The index of the lowest weight step whose weight is not below ``live`` (percent)."""
-    for index, step in enumerate(plan.steps):
-        if step.weight is not None and step.weight >= live:
-            return index
-    return len(plan.steps) - 1
-
-
 # --- preflight ----------------------------------------------------------------------------------
 
 
 def _preflight(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision:
-    gap = metrics_obstacle(seen, plan)
-    if not claims.ours(seen, route.claim) and gap is None and route.accepted:
-        claim = claims.claim_for(seen, status, _original(route))
-        return Decision(status, ClaimRoute(claim), finalizer=True, look_again=AT_ONCE)
-    if gap is not None or not route.accepted:
-        return Decision(status, finalizer=True, look_again=RETRY)
-    if not claims.current(seen, status, route.claim):
-        assert route.claim is not None  # noqa: S101 - ours
-        claim = claims.claim_for(seen, status, route.claim.original)
-        return Decision(status, ClaimRoute(claim), finalizer=True, look_again=AT_ONCE)
-    return Decision(_begun(seen, status, plan, route), finalizer=True, look_again=AT_ONCE)
-
-
-def _original(route: RouteSeen) -> tuple[RuleWeights, ...]:
-    claim = route.claim
-    return claim.original if claim is not None else route.rules
+    decision = Decision(status, finalizer=True, look_again=RETRY)
+    if metrics_obstacle(seen, plan) is not None or not route.accepted:
+        return decision
+    if not baseline_is_clean(seen, status):
+        return decision
+    claim = claims.claim_for(seen, status, route.rules)
+    if route.claim != claim:
+        return replace(decision, action=ClaimRoute(claim), look_again=AT_ONCE)
+    return replace(decision, status=_begun(seen, status, plan, route), look_again=AT_ONCE)
 
 
 def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Status:
-    assert route.claim is not None  # noqa: S101 - current
     status = status.model_copy(
         update={
-            "original": record.to_status(route.claim.original),
+            "original": record.to_status(route.rules),
             "baseline": _baseline(seen),
             "reference": _first_reference(seen, plan),
             "weights": status.weights.model_copy(update={"desired": 0, "applied": 0}),
@@ -214,6 +207,27 @@ def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
         status, Phase.PROGRESSING, seen.now, "PreflightPassed", "route claimed, both sides readable"
     )
     return record.at_step(status, plan, 0, seen.now)
+
+
+def baseline_is_clean(seen: Observation, status: Status) -> bool:
+    """Whether what the target counts in the baseline's window can only come from other callers.
+
+    The weight may have been put to 0 a moment ago: requests in a window that reaches back before this
+    preflight began might still be the route's own.
+    """
+    window = _baseline_reading(seen.target)
+    if window is None or isinstance(window.requests, Gap) or window.requests < 1:
+        return True
+    began = next(
+        (one.at for one in reversed(status.history) if one.to_phase == Phase.PREFLIGHT), None
+    )
+    return clocks.waited(began, seen.now).total_seconds() >= window.seconds
+
+
+def _baseline_reading(reading: Reading | None) -> WindowReading | None:
+    if not isinstance(reading, SideReading) or not reading.windows:
+        return None
+    return min(reading.windows, key=lambda one: one.seconds)
 
 
 def metrics_obstacle(seen: Observation, plan: Plan) -> Gap | None:
@@ -277,8 +291,3 @@ def _first_reference(seen: Observation, plan: Plan) -> list[FrozenReference]:
             )
         )
     return found
-
-
-def interval(plan: Plan) -> timedelta:
-    """The time between full looks."""
-    return parse_duration(plan.analysis.interval)

@@ -8,7 +8,14 @@ from cutover.api.status import Plan, Status
 from cutover.decide import clocks
 from cutover.decide.judging import gate_counts
 from cutover.decide.looking import REFERENCE_WINDOW, SCRAPE_UNKNOWN
-from cutover.decide.observation import Gap, Missing, Observation, SideReading, WindowReading
+from cutover.decide.observation import (
+    Gap,
+    Missing,
+    Observation,
+    RouteSeen,
+    SideReading,
+    WindowReading,
+)
 from cutover.judge import guards
 from cutover.judge.evidence import Count
 from cutover.judge.histogram import quantile_bracket
@@ -57,12 +64,17 @@ def _pairs(
 def _count(window: WindowReading | None) -> Count | None:
     if window is None or isinstance(window.requests, Gap):
         return None
-    errors = 0.0 if isinstance(window.errors, Gap) else window.errors
-    return Count(window.requests, min(errors, window.requests))
+    return Count(window.requests)
 
 
 def _errors(source: WindowReading | None, target: WindowReading) -> guards.WindowCounts:
-    return guards.WindowCounts(target.seconds, _count(source), _count(target))
+    return guards.WindowCounts(target.seconds, _failed(source), _failed(target))
+
+
+def _failed(window: WindowReading | None) -> Count | None:
+    if window is None or isinstance(window.requests, Gap) or isinstance(window.errors, Gap):
+        return None
+    return Count(window.requests, min(window.errors, window.requests))
 
 
 def _latency_burst(status: Status, plan: Plan, pairs: list[_Pair]) -> guards.Breach | None:
@@ -101,7 +113,7 @@ def _unanswered(
     pairs: list[_Pair],
 ) -> guards.Breach | None:
     weights = status.weights
-    if weights.applied_at is None or not weights.applied:
+    if weights.applied_at is None or not weights.applied or _lowered(seen, weights.applied):
         return None
     scrape = target.scrape_seconds or source.scrape_seconds or SCRAPE_UNKNOWN
     windows = [_silence(*pair, down=target.unscraped) for pair in pairs]
@@ -117,6 +129,11 @@ def _unanswered(
             target_down=target.unscraped,
         ),
     )
+
+
+def _lowered(seen: Observation, applied: int) -> bool:
+    """Somebody took weight off the target: silence is what they asked for."""
+    return isinstance(seen.route, RouteSeen) and seen.route.highest < applied - 1e-6
 
 
 def _silence(

@@ -32,6 +32,19 @@ ERRORS = "Errors"
 
 
 @dataclass(frozen=True, slots=True)
+class FullLook:
+    """One look at both sides, over one window that begins with the evidence."""
+
+    source: Reading
+    target: Reading
+    window: float
+    """Seconds back to where the evidence (or the weight) begins."""
+    now: datetime
+    gathering: bool
+    """``settle`` is over; before that nothing is counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class GateCounts:
     """Both sides of one gate over the same window, ready to be judged."""
 
@@ -171,26 +184,13 @@ def missing_verdict(gap: Gap) -> Judgement:
     return Judgement(verdict=verdict, reason=gap.missing.value, message=gap.message)
 
 
-def judge_gates(
-    plan: Plan,
-    status: Status,
-    source: Reading,
-    target: Reading,
-    *,
-    window: float,
-    now: datetime,
-    gathering: bool,
-) -> list[GateStatus]:
-    """Every gate's verdict at this look. ``window`` (seconds) reaches back to where the evidence begins.
-
-    ``gathering``: ``settle`` is over; before that nothing is counted.
-    """
-    over = clocks.min_duration_over(status, plan.analysis, now)
+def judge_gates(plan: Plan, status: Status, look: FullLook) -> list[GateStatus]:
+    """Every gate's verdict at this look."""
     before = {one.name: one for one in status.gates}
     return [
-        _judge_one(plan, status, gate, before.get(gate.name), source, target, window, now, over)
-        if gathering
-        else _settling(plan, gate, status, now)
+        _judge_one(plan, status, gate, before.get(gate.name), look)
+        if look.gathering
+        else _settling(plan, gate, status, look.now)
         for gate in plan.gates
     ]
 
@@ -207,18 +207,10 @@ def _settling(plan: Plan, gate: Gate, status: Status, now: datetime) -> GateStat
 
 
 def _judge_one(
-    plan: Plan,
-    status: Status,
-    gate: Gate,
-    before: GateStatus | None,
-    source: Reading,
-    target: Reading,
-    window: float,
-    now: datetime,
-    over: bool,  # noqa: FBT001 - private
+    plan: Plan, status: Status, gate: Gate, before: GateStatus | None, look: FullLook
 ) -> GateStatus:
     evidence = evidence_of(before)
-    counts = _counts(gate, source, target, window)
+    counts = _counts(gate, look)
     if isinstance(counts, Gap):
         judgement = missing_verdict(counts)
     else:
@@ -226,10 +218,10 @@ def _judge_one(
         weight = float(status.weights.applied or 0)
         reference = reference_for(status, gate.name, evidence, weight)
         evidence = accumulate(evidence, new_source, new_target, reference)
+        over = clocks.min_duration_over(status, plan.analysis, look.now)
         judgement = judge_gate(
             plan, status, gate, evidence, counts.edge_seconds, min_duration_over=over
         )
-    failing = judgement.verdict in (Verdict.FAIL, Verdict.ERROR)
     return GateStatus(
         name=gate.name,
         verdict=judgement.verdict,
@@ -239,27 +231,33 @@ def _judge_one(
         bound=judgement.bound,
         source_count=judgement.source_count,
         target_count=judgement.target_count,
-        query=_query(gate, target),
-        window=f"{round(window)}s",
-        looked_at=now,
-        failing_since=(before.failing_since if before and before.failing_since else now)
-        if failing
-        else None,
-        evidence=EvidenceSums(until=now, sums=evidence.numbers()),
+        query=_query(gate, look.target),
+        window=f"{round(look.window)}s",
+        looked_at=look.now,
+        failing_since=_failing_since(judgement, before, look.now),
+        evidence=EvidenceSums(until=look.now, sums=evidence.numbers()),
         pauses=judgement.pauses,
         requests_missing=judgement.requests_missing,
     )
 
 
-def _counts(gate: Gate, source: Reading, target: Reading, window: float) -> GateCounts | Gap:
-    left, right = window_of(source, window), window_of(target, window)
+def _failing_since(
+    judgement: Judgement, before: GateStatus | None, now: datetime
+) -> datetime | None:
+    if judgement.verdict not in (Verdict.FAIL, Verdict.ERROR):
+        return None
+    return before.failing_since if before and before.failing_since else now
+
+
+def _counts(gate: Gate, look: FullLook) -> GateCounts | Gap:
+    left, right = window_of(look.source, look.window), window_of(look.target, look.window)
     if isinstance(left, Gap):
         return Gap(left.missing, f"source: {left.message}")
     if isinstance(right, Gap):
         return Gap(right.missing, f"target: {right.message}")
     if left is None or right is None:
         return Gap(Missing.NO_DATA, f"{gate.name}: this window was not asked for")
-    if _overlaps(source) or _overlaps(target):
+    if _overlaps(look.source) or _overlaps(look.target):
         return Gap(
             Missing.SIDES_OVERLAP,
             "source and target select the same series, so they would be compared with themselves:"

@@ -15,8 +15,14 @@ from cutover.judge.guards import guard_windows
 SCRAPE_UNKNOWN = 15.0
 """Seconds between scrapes until it has been measured: the usual setting."""
 
+SCRAPES = 4
+"""A window of fewer scrapes may hold too little to tell an increase: no look is taken over it."""
+
 REFERENCE_WINDOW = 600.0
 """Seconds of the source's past that preflight reads as a first reference."""
+
+RELAXED = timedelta(minutes=1)
+"""Between looks at a route that carries no traffic of ours and is not to be moved now."""
 
 EARLY = timedelta(milliseconds=100)
 """A look that comes this much before its time is on time."""
@@ -27,13 +33,10 @@ class Wanted:
     """What to observe at this look."""
 
     route: bool = False
-    fresh_route: bool = True
-    """False: what the watch on the route last said will do."""
     windows: tuple[float, ...] = ()
     """Trailing windows, in seconds, to read on both sides; none: metrics are not needed."""
     long_window: float | None = None
     """The one of them that reaches back to where the evidence (or the weight) begins."""
-    guard_windows: tuple[float, ...] = ()
     reach: bool = False
     """Whether the sides' API servers are to be asked."""
 
@@ -59,7 +62,8 @@ def wanted(
     if status.phase in FINISHED:
         return Wanted(route=commands.has_finalizer)
     interval = parse_duration(plan.analysis.interval)
-    full = last_full_look is None or now - last_full_look >= interval - EARLY
+    since = None if last_full_look is None else now - last_full_look
+    full = since is None or not clocks.NOTHING <= since < interval - EARLY
     if status.phase in (None, Phase.PENDING):
         return Wanted(route=True)
     scrape = scrape_seconds or SCRAPE_UNKNOWN
@@ -73,19 +77,16 @@ def _while_moving(
     status: Status, plan: Plan, now: datetime, scrape: float, *, full: bool
 ) -> Wanted:
     if not has_traffic(status):
-        return Wanted(route=True, fresh_route=full, reach=full)
+        return Wanted(route=True, reach=full)
     guards = guard_windows(scrape)
     since = evidence_start(status, plan.analysis, now)
-    if not full or since is None:
-        return Wanted(
-            route=True, fresh_route=full, windows=guards, guard_windows=guards, reach=full
-        )
-    long = float(max(1, round(clocks.waited(since, now).total_seconds())))
+    long = float(round(clocks.waited(since, now).total_seconds()))
+    if not full or long < SCRAPES * scrape:
+        return Wanted(route=True, windows=guards, reach=full)
     return Wanted(
         route=True,
         windows=_distinct((*guards, long)),
         long_window=long,
-        guard_windows=guards,
         reach=True,
     )
 
@@ -108,7 +109,19 @@ def evidence_start(status: Status, analysis: Analysis, now: datetime) -> datetim
 
 def baseline_window(scrape: float) -> float:
     """Over how many seconds the rates at weight 0 are measured."""
-    return max(30.0, 8 * scrape)
+    return max(10.0, 4 * scrape)
+
+
+def guard_interval(plan: Plan) -> timedelta:
+    """The time between guard looks."""
+    return parse_duration(plan.analysis.guard_interval)
+
+
+def watching(status: Status, plan: Plan) -> timedelta:
+    """When to look again while waiting: often with traffic on the target, else for somebody's change."""
+    if has_traffic(status):
+        return guard_interval(plan)
+    return RELAXED if status.pause is not None else parse_duration(plan.analysis.interval)
 
 
 def _distinct(windows: Sequence[float]) -> tuple[float, ...]:

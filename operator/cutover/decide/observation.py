@@ -48,7 +48,7 @@ class RouteSeen:
     resource_version: str
     generation: int
     rules: tuple[RuleWeights, ...]
-    """The rules meant, each naming both backends; empty when ``problem`` is set."""
+    """The rules meant that name both backends. With a ``problem`` some of the rules meant are missing."""
     claim: Claim | None
     accepted: bool
     """Accepted and ResolvedRefs are True for every parent, observed at this generation."""
@@ -249,3 +249,5 @@ class Observation:
     latched: str | None = None
     """A rollback decided earlier whose record may not have reached the status yet: its reason."""
     latched_message: str = ""
+    trouble: str = ""
+    """Why this process's last write to the route did not get through; empty when it did, or none was tried."""

@@ -8,10 +8,11 @@ from enum import StrEnum
 from cutover.api.status import Status
 from cutover.decide.observation import RouteSeen, RuleWeights
 from cutover.decide.record import from_status
-from cutover.decide.weights import matches, weights_at
+from cutover.decide.weights import shows, weights_at
 
 ENFORCEMENTS = 5
 ENFORCEMENT_SPAN = timedelta(minutes=10)
+SAME = 1e-6
 
 
 class OverrideKind(StrEnum):
@@ -32,33 +33,36 @@ class Override:
     """The target's largest share over the rules now, in percent."""
 
 
-def find_override(status: Status, route: RouteSeen) -> Override | None:
-    """Tell whether the route carries weights that are neither the ones last applied nor the ones intended."""
+def find_override(before: Status, status: Status, route: RouteSeen) -> Override | None:
+    """Tell whether the route carries weights that are neither the ones last seen nor the ones intended.
+
+    ``before`` is the status as read: what it says was declared was on the route already.
+    """
     original = from_status(status.original)
+    desired = status.weights.desired
     if not original or not route.rules:
         return None
-    weights = status.weights
-    if weights.desired is not None and matches(route.rules, original, weights.desired):
+    if desired is not None and shows(route.rules, original, desired):
         return None
-    if weights.standing is not None:
-        expected = from_status(weights.standing)
-        if _same(route.rules, expected):
-            return None
-    else:
-        expected = weights_at(original, weights.applied or 0)
-        if matches(route.rules, original, weights.applied or 0):
-            return None
-    lowered = any(
-        _share(seen) < _share(want) - 1e-9 for seen, want in _pairs(route.rules, expected)
-    )
-    raised = any(_share(seen) > _share(want) + 1e-9 for seen, want in _pairs(route.rules, expected))
-    if lowered:
+    expected = _expected(before, status, original)
+    if _same(route.rules, expected):
+        return None
+    pairs = _pairs(route.rules, expected)
+    if any(_share(seen) < _share(want) - SAME for seen, want in pairs):
         kind = OverrideKind.LOWERED
-    elif raised:
+    elif any(_share(seen) > _share(want) + SAME for seen, want in pairs):
         kind = OverrideKind.RAISED
     else:
         return None
     return Override(kind, route.last_manager or "somebody", route.highest)
+
+
+def expected_weights(status: Status) -> tuple[RuleWeights, ...]:
+    """What the route has to show until the desired weight is written."""
+    weights = status.weights
+    if weights.standing is not None:
+        return from_status(weights.standing)
+    return weights_at(from_status(status.original), weights.applied or 0)
 
 
 def contested(status: Status, now: datetime) -> bool:
@@ -72,9 +76,27 @@ def enforced(status: Status, now: datetime) -> Status:
     return status.model_copy(update={"enforced_at": [*status.enforced_at, now][-ENFORCEMENTS:]})
 
 
+def _expected(
+    before: Status, status: Status, original: tuple[RuleWeights, ...]
+) -> tuple[RuleWeights, ...]:
+    """The weights that stood at the last look.
+
+    A raise that was seen on the route counts before the gateway has taken it: who lowers it again
+    in between stops the rollout as much as later.
+    """
+    desired, declared = before.weights.desired, before.weights.declared
+    raised = (
+        desired is not None
+        and declared is not None
+        and desired == status.weights.desired
+        and abs(declared - desired) < SAME
+    )
+    return weights_at(original, desired) if raised and desired else expected_weights(status)
+
+
 def _share(rule: RuleWeights) -> float:
     total = rule.source + rule.target
-    return rule.target / total if total else 0.0
+    return 100.0 * rule.target / total if total else 0.0
 
 
 def _pairs(
@@ -85,4 +107,4 @@ def _pairs(
 
 
 def _same(seen: Sequence[RuleWeights], expected: Sequence[RuleWeights]) -> bool:
-    return all(abs(_share(a) - _share(b)) < 1e-9 for a, b in _pairs(seen, expected))
+    return all(abs(_share(a) - _share(b)) < SAME for a, b in _pairs(seen, expected))

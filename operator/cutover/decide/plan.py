@@ -158,13 +158,19 @@ def edited(plan: Plan, draft: Plan) -> bool:
     return plan.model_copy(update=neutral) != draft.model_copy(update=neutral)
 
 
+def _rewritten(past: Sequence[Step], draft: Sequence[Step]) -> int | None:
+    """Return the index of the first past step that the draft has otherwise or not at all."""
+    return next((i for i, step in enumerate(past) if list(draft[i : i + 1]) != [step]), None)
+
+
 def edit_refusal(plan: Plan, draft: Plan, executed: int) -> Refusal | None:
     """Say why the draft cannot replace the plan once ``executed`` steps (the current one included) are past."""
-    if plan.steps[:executed] != draft.steps[:executed]:
+    rewritten = _rewritten(plan.steps[:executed], draft.steps)
+    if rewritten is not None:
         return Refusal(
             "RewritesPast",
-            f"spec.steps changes one of the first {executed} steps, which are done or under way: the"
-            " rollout goes on by its frozen plan; put these steps back as they were and change later ones",
+            f"spec.steps changes step {rewritten + 1} ({plan.steps[rewritten].description}), which is done"
+            " or under way: the rollout goes on by its frozen plan; put that step back and change later ones",
         )
     frozen = {"on_override", "delivery"}
     moved = (

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from cutover.api.status import Phase, Status
+from cutover.api.status import GateStatus, Status
+from cutover.api.verdict import Verdict
 from cutover.decide.looking import has_traffic
+from cutover.decide.transitions import FINISHED
+from cutover.judge.terms import Reason
 
 NUMBERS_EVERY = timedelta(minutes=1)
 NUMBERS_EVERY_WHILE_PAUSED = timedelta(minutes=10)
@@ -15,12 +18,16 @@ def worth_writing(old: Status, new: Status, now: datetime, last_written: datetim
     """Tell whether ``new`` must be written now, given when the status was last written."""
     if _essence(old) != _essence(new):
         return True
-    if old == new or new.phase in (Phase.COMPLETED, Phase.ROLLED_BACK):
+    if old == new or new.phase in FINISHED:
         return False
     if not has_traffic(new):
-        return False
+        return new.pause is None and _sayings(old) != _sayings(new) and _due(new, now, last_written)
+    return _due(new, now, last_written)
+
+
+def _due(new: Status, now: datetime, last_written: datetime | None) -> bool:
     every = NUMBERS_EVERY if new.pause is None else NUMBERS_EVERY_WHILE_PAUSED
-    return last_written is None or now - last_written >= every
+    return last_written is None or not timedelta(0) <= now - last_written < every
 
 
 def _essence(status: Status) -> Mapping[str, Any]:
@@ -38,12 +45,36 @@ def _essence(status: Status) -> Mapping[str, Any]:
         "delivery": weights.delivery_ok,
         "pause": (status.pause.cause, status.pause.acknowledged) if status.pause else None,
         "rollback": status.rollback,
-        "gates": [
-            (gate.name, gate.verdict, gate.reason, gate.failing_since) for gate in status.gates
-        ],
+        "evidence": status.evidence_since,
+        "gates": _verdicts(status),
         "outage": status.outage_since,
         "release": status.release_failing_since,
         "enforced": status.enforced_at,
         "original": status.original,
         "conditions": [(one.type, one.status, one.reason) for one in status.conditions],
     }
+
+
+def _verdicts(status: Status) -> list[tuple[Any, ...]]:
+    """Verdicts, and of a failing one every step: its evidence is counted look by look.
+
+    While paused nothing waits for a Pass, so that only what is bad counts.
+    """
+    if status.pause is None:
+        return [_verdict(gate) for gate in status.gates]
+    return [_verdict(gate) for gate in status.gates if _is_bad(gate)]
+
+
+def _verdict(gate: GateStatus) -> tuple[Any, ...]:
+    if _is_bad(gate):
+        return (gate.name, gate.verdict, gate.reason, gate.failing_since)
+    growing = gate.evidence if gate.reason in (Reason.BURST, Reason.TOO_FEW_ERRORS) else None
+    return (gate.name, gate.verdict, growing)
+
+
+def _is_bad(gate: GateStatus) -> bool:
+    return gate.verdict in (Verdict.FAIL, Verdict.ERROR)
+
+
+def _sayings(status: Status) -> tuple[Any, ...]:
+    return status.message, [one.message for one in status.conditions]

@@ -20,14 +20,14 @@ from cutover.decide.observation import RuleWeights
 from cutover.decide.transitions import allowed
 
 
-class IllegalTransition(AssertionError):
+class IllegalTransitionError(AssertionError):
     """A phase was to follow that the table does not allow: a fault of ours."""
 
 
 def in_phase(status: Status, phase: Phase, now: datetime, reason: str, message: str) -> Status:
     """Enter a phase; staying in it records nothing."""
     if not allowed(status.phase, phase):
-        raise IllegalTransition(f"{status.phase} -> {phase}")
+        raise IllegalTransitionError(f"{status.phase} -> {phase}")
     if status.phase == phase:
         return status
     entry = Transition(
@@ -58,7 +58,10 @@ def noted(status: Status, now: datetime, reason: str, message: str) -> Status:
 
 
 def at_step(status: Status, plan: Plan, index: int, now: datetime) -> Status:
-    """Enter step ``index`` (from 0). A weight step only states its intent here; the route comes later."""
+    """Enter step ``index`` (from 0). A weight step only states its intent here; the route comes later.
+
+    The verdicts on the weight in force stay: the raise that follows rests on them.
+    """
     step = plan.steps[index]
     weights = status.weights
     update: dict[str, object] = {
@@ -73,28 +76,24 @@ def at_step(status: Status, plan: Plan, index: int, now: datetime) -> Status:
     }
     if step.weight is not None:
         update["weights"] = weights.model_copy(update={"desired": step.weight})
-        if step.weight != weights.applied:
-            update |= {"evidence_since": None, "gates": []}
     return status.model_copy(update=update)
 
 
 def applied(status: Status, now: datetime) -> Status:
     """The gateway has the desired weight: its clock starts, and evidence from nothing."""
-    weights = status.weights.model_copy(
-        update={
-            "applied": status.weights.desired,
-            "applied_at": now,
-            "standing": None,
-            "delivery_ok": None,
-            "delivery_message": "",
-        }
-    )
+    taken = {"applied": status.weights.desired, "standing": None}
+    weights = status.weights.model_copy(update=taken)
+    return clock_started(status.model_copy(update={"weights": weights}), now)
+
+
+def clock_started(status: Status, now: datetime) -> Status:
+    """The gateway has the weight in force: it and the step have lasted for nothing so far."""
+    weights = status.weights.model_copy(update={"applied_at": now})
     step = status.step
     if step is not None:
         step = step.model_copy(update={"started_at": now})
-    return status.model_copy(
-        update={"weights": weights, "step": step, "evidence_since": None, "gates": []}
-    )
+    status = status.model_copy(update={"weights": weights, "step": step})
+    return proof_afresh(status, None)
 
 
 def evidence_afresh(status: Status, since: datetime | None) -> Status:
@@ -102,14 +101,20 @@ def evidence_afresh(status: Status, since: datetime | None) -> Status:
     return status.model_copy(update={"evidence_since": since, "gates": []})
 
 
+def proof_afresh(status: Status, since: datetime | None) -> Status:
+    """Forget the evidence and whether the weight was seen delivered: both were counted at other weights."""
+    unknown = {"delivery_ok": None, "delivery_message": ""}
+    weights = status.weights.model_copy(update=unknown)
+    return evidence_afresh(status.model_copy(update={"weights": weights}), since)
+
+
 def paused(
     status: Status, cause: PauseCause, now: datetime, message: str, *, acknowledged: bool = False
 ) -> Status:
-    """Stop forward motion. The first cause stays; a request during another pause only acknowledges it."""
-    if status.pause is not None:
-        return status
-    pause = PauseStatus(cause=cause, since=now, message=message[:1024], acknowledged=acknowledged)
-    status = noted(status, now, f"Paused{cause.value}", message)
+    """Stop forward motion; a new cause takes the place of the old one, from whose time on nothing is waited."""
+    since = status.pause.since if status.pause is not None else now
+    pause = PauseStatus(cause=cause, since=since, message=message[:1024], acknowledged=acknowledged)
+    status = noted(status, now, f"Paused{cause}", message)
     return status.model_copy(update={"pause": pause})
 
 
@@ -117,9 +122,7 @@ def resumed(status: Status, now: datetime) -> Status:
     """End the pause; what was waited before it stays waited, the pause itself counts for nothing."""
     if status.pause is None:
         return status
-    length = clocks.waited(status.pause.since, now)
-    weights = status.weights.model_copy(update={"standing": None})
-    moved = clocks.moved_on(status.model_copy(update={"weights": weights}), length)
+    moved = clocks.moved_on(status, clocks.waited(status.pause.since, now))
     return noted(moved.model_copy(update={"pause": None}), now, "Resumed", "")
 
 

@@ -4,13 +4,16 @@ The order is the safety argument: what calls back comes before everything that c
 going forward, and it reads only the object, the route and what is already known.
 """
 
+from dataclasses import replace
+from datetime import timedelta
+
 from cutover.api.status import MAX_LOOKS, Baseline, Look, Phase, Plan, Status
 from cutover.api.verdict import Verdict
-from cutover.decide import alarms, clocks, record
+from cutover.decide import alarms, claims, clocks, record
 from cutover.decide.decision import Decision
-from cutover.decide.entering import enter
+from cutover.decide.entering import enter, warn_once
 from cutover.decide.forward import go_on
-from cutover.decide.judging import judge_gates, window_of, worst
+from cutover.decide.judging import FullLook, judge_gates, window_of, worst
 from cutover.decide.leaving import finished, kept, roll_back
 from cutover.decide.looking import evidence_start, has_traffic
 from cutover.decide.observation import (
@@ -23,23 +26,26 @@ from cutover.decide.observation import (
 )
 from cutover.decide.plan import edit_refusal, edited
 from cutover.decide.reporting import reported
-from cutover.decide.transitions import FINISHED
+from cutover.decide.transitions import FINISHED, MOVED
 from cutover.judge import split
+
+DEPOSED_AGAIN = timedelta(seconds=30)
+"""How soon a leader that was followed by another looks again; by then it should be gone."""
 
 
 def decide(seen: Observation) -> Decision:
     """Choose what to do now. Never raises on anything that the world or a user can say."""
-    status = _read(seen)
-    decision = _choose(seen, status)
-    said = decision.said
-    return Decision(
-        status=reported(seen, decision),
-        action=decision.action,
-        finalizer=decision.finalizer,
-        said=said,
-        look_again=decision.look_again,
-        refusal=decision.refusal,
-    )
+    if claims.deposed(seen):
+        return Decision(seen.status, look_again=DEPOSED_AGAIN)
+    decision = _choose(seen, _read(seen))
+    if decision.status.phase in MOVED and decision.finalizer is None and _unheld(seen):
+        decision = replace(decision, finalizer=True)
+    return replace(decision, status=reported(seen, decision))
+
+
+def _unheld(seen: Observation) -> bool:
+    """Somebody took our finalizer away: a deletion would leave the traffic where it is."""
+    return not (seen.commands.has_finalizer or seen.commands.deleting)
 
 
 def _choose(seen: Observation, status: Status) -> Decision:
@@ -56,29 +62,25 @@ def _choose(seen: Observation, status: Status) -> Decision:
     alarm = alarms.breached(seen, status, plan)
     if alarm is not None:
         return roll_back(seen, status, alarm)
-    status, plan, refusal = _with_edits(seen, status, plan)
     status = _looked(seen, status, plan)
     alarm = alarms.failed(status) or alarms.overdue(seen, status, plan)
     if alarm is not None:
         return roll_back(seen, status, alarm)
+    status, plan, refusal = _with_edits(seen, status, plan)
     decision = go_on(seen, status, plan)
-    return decision if refusal is None else _with_refusal(decision, refusal)
-
-
-def _with_refusal(decision: Decision, refusal: Refusal) -> Decision:
-    return Decision(
-        status=decision.status,
-        action=decision.action,
-        finalizer=decision.finalizer,
-        said=decision.said,
-        look_again=decision.look_again,
-        refusal=refusal,
-    )
+    if refusal is None:
+        return decision
+    said = (*decision.said, *warn_once(seen, refusal))
+    return replace(decision, refusal=refusal, said=said)
 
 
 def _read(seen: Observation) -> Status:
-    """The status as read, with what the route shows now."""
+    """The status as read, with what the route shows now; nothing of it where it cannot be gone on from."""
     status = seen.status
+    if not _is_whole(status):
+        status = Status(
+            attempt=status.attempt, history=status.history, conditions=status.conditions
+        )
     if status.attempt is None:
         status = status.model_copy(update={"attempt": seen.commands.attempt})
     if isinstance(seen.route, RouteSeen) and status.phase not in (None, Phase.PENDING):
@@ -87,6 +89,19 @@ def _read(seen: Observation) -> Status:
         )
         status = status.model_copy(update={"weights": weights})
     return status
+
+
+def _is_whole(status: Status) -> bool:
+    """Whether a rollout that moves knows its plan, its step and the weights it began with."""
+    if status.phase not in (Phase.PROGRESSING, Phase.SOAKING):
+        return True
+    plan, step = status.plan, status.step
+    return (
+        plan is not None
+        and step is not None
+        and step.index < len(plan.steps)
+        and bool(status.original)
+    )
 
 
 def _with_edits(
@@ -117,12 +132,9 @@ def _with_edits(
 
 
 def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
-    """Add a look to the evidence: gates, delivered weight, outage."""
-    status = _outage(seen, status)
+    """Add a full look to the evidence: gates, delivered weight, outage."""
     window, source, target = seen.long_window, seen.source, seen.target
     if window is None or source is None or target is None or not has_traffic(status):
-        return status
-    if status.evidence_since == seen.now:
         return status
     gathering = clocks.settled(status, plan.analysis, seen.now)
     if gathering:
@@ -130,42 +142,37 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
         if clocks.waited(since, seen.now) > clocks.evidence_limit(plan.analysis):
             return record.evidence_afresh(status, seen.now)
         status = status.model_copy(update={"evidence_since": since})
-    gates = judge_gates(
-        plan, status, source, target, window=window, now=seen.now, gathering=gathering
-    )
-    status = _delivered(seen, status.model_copy(update={"gates": gates}), window)
+    look = FullLook(source, target, window, seen.now, gathering=gathering)
+    gates = judge_gates(plan, status, look)
+    status = _delivered(seen, status.model_copy(update={"gates": gates}), look)
     verdict = worst(gates)
     first = next((gate.message for gate in gates if gate.verdict is verdict), "")
-    look = Look(at=seen.now, weight=status.weights.applied or 0, verdict=verdict, message=first)
-    status = status.model_copy(update={"looks": [*status.looks, look][-MAX_LOOKS:]})
-    if any(gate.verdict is Verdict.ERROR for gate in gates) and status.outage_since is None:
-        return status.model_copy(update={"outage_since": seen.now})
-    return status
+    line = Look(at=seen.now, weight=status.weights.applied or 0, verdict=verdict, message=first)
+    status = status.model_copy(update={"looks": [*status.looks, line][-MAX_LOOKS:]})
+    return _outage(seen, status)
 
 
 def _outage(seen: Observation, status: Status) -> Status:
-    """Note since when metrics cannot be read; forget it at the first full look that can."""
-    gaps = [
-        one
+    """Note since when metrics cannot be read; forget it at the first full look that can read all."""
+    unread = any(
+        isinstance(one, Gap) and one.missing is not Missing.NO_DATA
         for one in (seen.source, seen.target)
-        if isinstance(one, Gap) and one.missing is not Missing.NO_DATA
-    ]
-    if gaps:
+    )
+    if unread or any(gate.verdict is Verdict.ERROR for gate in status.gates):
         since = status.outage_since or seen.now
         return status.model_copy(update={"outage_since": since})
-    if seen.long_window is not None and seen.source is not None and seen.target is not None:
-        errors = any(
-            gate.verdict is Verdict.ERROR and gate.looked_at == seen.now for gate in status.gates
-        )
-        return status if errors else status.model_copy(update={"outage_since": None})
-    return status
+    return status.model_copy(update={"outage_since": None})
 
 
-def _delivered(seen: Observation, status: Status, seconds: float) -> Status:
-    """Hold the counters against the declared weight. What cannot be counted now keeps its old time."""
+def _delivered(seen: Observation, status: Status, look: FullLook) -> Status:
+    """Hold the counters against the declared weight.
+
+    Nothing is concluded before ``settle`` is over, since what the source still answers then was sent
+    before; nor from too few requests, so that what was proven of this weight stays proven.
+    """
     counts: list[float] = []
-    for reading in (seen.source, seen.target):
-        window = window_of(reading, seconds)
+    for reading in (look.source, look.target):
+        window = window_of(reading, look.window)
         if not isinstance(window, WindowReading):
             return status
         if isinstance(window.requests, Gap):
@@ -178,13 +185,15 @@ def _delivered(seen: Observation, status: Status, seconds: float) -> Status:
         float(status.weights.applied or 0),
         counts[0],
         counts[1],
-        seconds=seconds,
+        seconds=look.window,
         baseline=_baseline(status.baseline),
     )
-    update: dict[str, object] = {
-        "delivery_ok": result.ok,
-        "delivery_message": "" if result.ok else result.message,
-    }
+    update: dict[str, object] = {}
+    if look.gathering and result.ok is not None:
+        update |= {
+            "delivery_ok": result.ok,
+            "delivery_message": "" if result.ok else result.message,
+        }
     if result.delivered is not None:
         update |= {"delivered": result.delivered, "delivered_at": seen.now}
     return status.model_copy(update={"weights": status.weights.model_copy(update=update)})

@@ -6,6 +6,7 @@ this sum cannot express in whole numbers is refused before anything starts (`ine
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import gcd, lcm
 
 from cutover.decide.observation import RuleWeights
@@ -45,6 +46,13 @@ def matches(seen: Sequence[RuleWeights], original: Sequence[RuleWeights], weight
     return {rule.rule for rule in seen} == set(wanted) and all(
         _same_share(rule, wanted[rule.rule]) for rule in seen
     )
+
+
+def shows(seen: Sequence[RuleWeights], original: Sequence[RuleWeights], weight: int) -> bool:
+    """Tell whether the route declares ``weight``, whatever the other backends have been given since."""
+    others = {rule.rule: rule.others for rule in original}
+    known = [replace(rule, others=others.get(rule.rule, rule.others)) for rule in seen]
+    return matches(known, original, weight)
 
 
 def inexpressible(original: Sequence[RuleWeights], weights: Sequence[int]) -> str | None:

@@ -1,0 +1,87 @@
+"""What is done about somebody else's weights: a stop is obeyed, a raise undone or left to a person."""
+
+from math import ceil
+
+from cutover.api.spec import OnOverride
+from cutover.api.status import PauseCause, Plan, Status
+from cutover.decide import claims, clocks, record
+from cutover.decide.clocks import AT_ONCE
+from cutover.decide.decision import Decision, Lower, Said
+from cutover.decide.looking import watching
+from cutover.decide.observation import Observation, Refusal, RouteSeen
+from cutover.decide.override import (
+    Override,
+    OverrideKind,
+    contested,
+    enforced,
+    expected_weights,
+)
+from cutover.decide.record import from_status
+
+
+def answer_override(
+    seen: Observation, status: Status, plan: Plan, route: RouteSeen, override: Override
+) -> Decision:
+    """Decide about weights that are not ours."""
+    live, who = f"{override.live:g} %", override.manager
+    if override.kind is OverrideKind.LOWERED:
+        message = (
+            f"{who} lowered the target to {live}: taken as an emergency stop and left as it is;"
+            " resume to go on from there, or abort"
+        )
+        return _stopped(seen, status, plan, route, (PauseCause.EMERGENCY_STOP, message))
+    if plan.traffic.on_override is OnOverride.PAUSE:
+        message = (
+            f"{who} raised the target to {live}; left as it is (onOverride: Pause): resume or abort"
+        )
+        return _stopped(seen, status, plan, route, (PauseCause.OVERRIDDEN, message))
+    if contested(status, seen.now):
+        message = (
+            f"{who} keeps raising the target (now {live}), put back five times in ten minutes: the weights"
+            " are left as they are; stop that writer, then resume"
+        )
+        return _stopped(seen, status, plan, route, (PauseCause.CONTESTED, message))
+    return _put_back(seen, status, plan, override)
+
+
+def _put_back(seen: Observation, status: Status, plan: Plan, override: Override) -> Decision:
+    """Undo a raise; what was counted meanwhile was counted at other weights."""
+    percent = status.weights.applied or 0
+    message = (
+        f"{override.manager} raised the target to {override.live:g} %; put back to {percent} %"
+        " (onOverride: Enforce)"
+    )
+    claim = claims.claim_for(seen, status, from_status(status.original))
+    action = Lower(expected_weights(status), claim, percent)
+    trouble = Refusal("TrafficOverridden", message)
+    if seen.trouble:
+        return Decision(status, action, trouble=trouble, look_again=AT_ONCE)
+    settled = clocks.settled(status, plan.analysis, seen.now)
+    status = record.proof_afresh(status, seen.now if settled else None)
+    status = record.noted(enforced(status, seen.now), seen.now, "TrafficOverridden", message)
+    said = (Said("TrafficOverridden", message, warning=True),)
+    return Decision(status, action, trouble=trouble, look_again=AT_ONCE, said=said)
+
+
+def _stopped(
+    seen: Observation,
+    status: Status,
+    plan: Plan,
+    route: RouteSeen,
+    why: tuple[PauseCause, str],
+) -> Decision:
+    """Leave the weights as they are and wait for a person, whatever the rollout was paused for before."""
+    cause, message = why
+    live = ceil(route.highest)
+    weights = status.weights.model_copy(
+        update={
+            "standing": record.to_status(route.rules),
+            "desired": live,
+            "applied": live,
+            "applied_at": seen.now,
+        }
+    )
+    status = record.proof_afresh(status.model_copy(update={"weights": weights}), None)
+    status = record.paused(status, cause, seen.now, message)
+    said = (Said(cause.value, message, warning=True),)
+    return Decision(status, look_again=watching(status, plan), said=said)

@@ -1,0 +1,202 @@
+"""The one sentence for the person on call: where the rollout is, what it waits for, and what to do."""
+
+from datetime import datetime, timedelta
+
+from cutover.api.quantities import format_duration, parse_duration
+from cutover.api.spec import Step
+from cutover.api.status import PauseCause, Phase, Plan, Status
+from cutover.api.verdict import Verdict
+from cutover.decide import clocks
+from cutover.decide.decision import Decision
+from cutover.decide.entering import baseline_is_clean, metrics_obstacle
+from cutover.decide.looking import has_traffic
+from cutover.decide.observation import Gap, Observation, RouteSeen, SideReading
+from cutover.decide.stepping import is_approved, may_raise
+
+LONGEST = 1024
+
+
+def message_of(seen: Observation, status: Status, decision: Decision) -> str:
+    """Say it; at most as long as the field allows."""
+    text = _message(seen, status, decision)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _message(seen: Observation, status: Status, decision: Decision) -> str:
+    match status.phase:
+        case None | Phase.PENDING:
+            refusal = decision.refusal or decision.trouble
+            return refusal.message if refusal else "preflight comes next"
+        case Phase.PREFLIGHT:
+            return _preflight(seen, status, decision)
+        case Phase.PROGRESSING | Phase.SOAKING:
+            edit = decision.refusal
+            unread = f"; the spec's last edit is not followed ({edit.reason})" if edit else ""
+            return _moving(seen, status) + unread
+        case Phase.ROLLING_BACK:
+            trouble = f"; not back yet: {status.trouble}" if status.trouble else ""
+            return f"putting all traffic back on the source: {_why(status)}{trouble}"
+        case Phase.ROLLED_BACK:
+            return f"{_where_it_is(status)}: {_why(status)}; {_again(seen, status)}"
+        case Phase.COMPLETED:
+            return _completed(status)
+
+
+# --- the ends -----------------------------------------------------------------------------------
+
+
+def _why(status: Status) -> str:
+    return status.rollback.message if status.rollback else "rolled back"
+
+
+def _where_it_is(status: Status) -> str:
+    declared = status.weights.declared
+    if declared is not None and declared > 0:
+        return f"rolled back, but the route sends {declared:g} % to the target now"
+    return "all traffic is on the source"
+
+
+def _again(seen: Observation, status: Status) -> str:
+    if seen.commands.deleting:
+        return "the object goes now"
+    attempt = (status.attempt or 1) + 1
+    without = "remove spec.abort and " if seen.commands.abort else ""
+    return f"to try again, {without}raise spec.attempt to {attempt} (kubectl cutover retry)"
+
+
+def _completed(status: Status) -> str:
+    last = status.history[-1] if status.history else None
+    if last is not None and last.reason == "Kept":
+        return last.message
+    return "all traffic is on the target"
+
+
+# --- before the first step ----------------------------------------------------------------------
+
+
+def _preflight(seen: Observation, status: Status, decision: Decision) -> str:
+    if decision.refusal is not None:
+        return decision.refusal.message
+    if decision.trouble is not None:
+        return f"preflight: {decision.trouble.message}"
+    if isinstance(seen.route, RouteSeen) and not seen.route.accepted:
+        return f"preflight: the gateway has not accepted the route: {seen.route.acceptance}"
+    gap = metrics_obstacle(seen, status.plan) if status.plan is not None else None
+    if gap is not None and seen.source is not None:
+        return f"preflight: {gap.message}"
+    if status.trouble:
+        return f"preflight: the route cannot be claimed: {status.trouble}"
+    if gap is not None:
+        return "preflight: reading both sides"
+    if not baseline_is_clean(seen, status):
+        return "preflight: measuring what the target serves besides the route"
+    return "preflight: claiming the route"
+
+
+# --- under way ----------------------------------------------------------------------------------
+
+
+def _moving(seen: Observation, status: Status) -> str:
+    where = f"{_weight(status)} on target"
+    if status.step is not None:
+        where += f", step {status.step.index + 1} of {status.step.total}"
+    if status.pause is not None and status.pause.cause is PauseCause.REQUESTED:
+        trouble = f"; {status.trouble}" if status.trouble else ""
+        return f"{where}, {status.pause.message}{trouble}"
+    if status.pause is not None:
+        trouble = f"; {status.trouble}" if status.trouble else ""
+        return f"{where}, paused: {status.pause.message}{_how_to_resume(status)}{trouble}"
+    if status.trouble:
+        return f"{where}: {status.trouble}"
+    return f"{where}: {_waiting_for(seen, status)}"
+
+
+def _how_to_resume(status: Status) -> str:
+    if status.pause is not None and status.pause.acknowledged:
+        return "; set spec.paused to false to resume"
+    return " (kubectl cutover resume, or set spec.paused true and then false)"
+
+
+def _weight(status: Status) -> str:
+    declared = status.weights.declared
+    return "an uneven share" if declared is None else f"{declared:g} %"
+
+
+def _waiting_for(seen: Observation, status: Status) -> str:
+    plan, step = status.plan, status.step
+    if plan is None or step is None:
+        return "beginning"
+    current = plan.steps[step.index]
+    if current.weight is not None and status.weights.applied != current.weight:
+        return _raising(seen, status, plan, current)
+    if not is_approved(seen, status, current) and current.approval is not None:
+        return f"waits for approval {current.approval.name} (kubectl cutover approve)"
+    left = clocks.step_length(current) - clocks.waited(step.started_at, seen.now)
+    if left > timedelta(0):
+        return f"{current.description}, another {format_duration(left)}{_until(seen.now, left)}"
+    return _evidence(seen, status, plan)
+
+
+def _raising(seen: Observation, status: Status, plan: Plan, step: Step) -> str:
+    if may_raise(seen, status, plan):
+        return f"bringing the weight to {step.weight} %"
+    gaps = [one.message for one in (seen.source, seen.target) if isinstance(one, Gap)]
+    if gaps:
+        return f"weight {step.weight} comes next, once metrics can be read: {gaps[0]}"
+    if not all(isinstance(one, SideReading) for one in (seen.source, seen.target)):
+        return f"weight {step.weight} comes next"
+    return (
+        f"weight {step.weight} comes next, once this one is proven: {_evidence(seen, status, plan)}"
+    )
+
+
+def _evidence(seen: Observation, status: Status, plan: Plan) -> str:
+    if not has_traffic(status):
+        return "next step begins"
+    broken = [g for g in status.gates if g.verdict in (Verdict.FAIL, Verdict.ERROR)]
+    if broken:
+        return broken[0].message
+    open_gates = [g for g in status.gates if g.verdict is Verdict.INCONCLUSIVE]
+    if isinstance(seen.route, RouteSeen) and not seen.route.accepted:
+        return f"the gateway has not accepted the route as it is now: {seen.route.acceptance}"
+    if status.weights.delivery_ok is False:
+        return status.weights.delivery_message
+    if open_gates:
+        return _passing(status) + open_gates[0].message + _about_when(seen, status, plan)
+    if not clocks.min_duration_over(status, plan.analysis, seen.now):
+        needed = parse_duration(plan.analysis.settle) + parse_duration(plan.analysis.min_duration)
+        left = needed - clocks.waited(status.weights.applied_at, seen.now)
+        return (
+            f"gathering evidence, at least another {format_duration(left)}{_until(seen.now, left)}"
+        )
+    if status.weights.delivery_ok is None and status.gates:
+        return "every gate passes; too few requests yet to see that the weight is delivered"
+    return "every gate passes" if status.gates else "gathering evidence"
+
+
+def _passing(status: Status) -> str:
+    names = [gate.name for gate in status.gates if gate.verdict is Verdict.PASS]
+    if not names:
+        return ""
+    return f"{', '.join(names)} {'pass' if len(names) > 1 else 'passes'}; "
+
+
+def _about_when(seen: Observation, status: Status, plan: Plan) -> str:
+    """About when the slowest gate has the requests it needs, at the rate seen so far."""
+    since = status.evidence_since
+    if since is None:
+        return ""
+    past = clocks.waited(since, seen.now).total_seconds()
+    waits = [
+        timedelta(seconds=past * gate.requests_missing / gate.target_count)
+        for gate in status.gates
+        if gate.requests_missing and gate.target_count
+    ]
+    longest = max(waits, default=None)
+    if longest is None or longest > parse_duration(plan.analysis.max_duration) * 4:
+        return ""
+    return f", about {(seen.now + longest):%H:%MZ}"
+
+
+def _until(now: datetime, left: timedelta) -> str:
+    return f" (until {(now + left):%H:%MZ})" if left >= timedelta(minutes=2) else ""

@@ -1,0 +1,130 @@
+"""Pauses: who begins one, who may end it, and from where it goes on."""
+
+from datetime import timedelta
+from math import ceil
+from typing import assert_never
+
+from cutover.api.quantities import parse_duration
+from cutover.api.spec import StepKind
+from cutover.api.status import PauseCause, Phase, Plan, Status
+from cutover.api.verdict import Verdict
+from cutover.decide import alarms, clocks, record
+from cutover.decide.observation import Observation, RouteSeen
+from cutover.decide.record import from_status
+from cutover.decide.weights import shows
+
+
+def begun(seen: Observation, status: Status, plan: Plan) -> Status:
+    """Begin a pause that is due, or note that a person has seen the one in force."""
+    status = asked(seen, status)
+    return status if status.pause is not None else _own(seen, status, plan)
+
+
+def asked(seen: Observation, status: Status) -> Status:
+    """Note what ``spec.paused`` says; it is taken away again only where the pause can end."""
+    pause = status.pause
+    if not seen.commands.paused or (pause is not None and pause.acknowledged):
+        return status
+    if pause is None:
+        return record.paused(
+            status, PauseCause.REQUESTED, seen.now, "paused by spec.paused", acknowledged=True
+        )
+    acknowledged = pause.model_copy(update={"acknowledged": True})
+    return status.model_copy(update={"pause": acknowledged})
+
+
+def may_end(seen: Observation, status: Status) -> bool:
+    """Whether a person has ended the pause: by ``spec.paused``, which was seen true during it."""
+    return status.pause is not None and status.pause.acknowledged and not seen.commands.paused
+
+
+def _own(seen: Observation, status: Status, plan: Plan) -> Status:
+    """The pauses that the rollout takes by itself; a person must look."""
+    worse = next((g for g in status.gates if g.verdict is Verdict.FAIL and g.pauses), None)
+    if worse is not None:
+        return record.paused(status, PauseCause.BOTH_WORSE, seen.now, worse.message)
+    if alarms.outage_too_long(seen, status, plan):
+        limit = plan.analysis.outage_limit
+        message = f"metrics have been unreadable for {limit}: mend them, then resume"
+        return record.paused(status, PauseCause.OUTAGE, seen.now, message)
+    waiting = alarms.unproven_too_long(seen, status, plan)
+    if waiting is not None:
+        limit = plan.analysis.max_duration
+        message = f"not proven within maxDuration {limit} ({waiting}): resume to wait on, or abort"
+        return record.paused(status, PauseCause.INCONCLUSIVE, seen.now, message)
+    return status
+
+
+def resume(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Status:
+    """End the pause: usually the same step goes on; after foreign weights the step they belong to begins."""
+    assert status.pause is not None  # noqa: S101 - `may_end` looked
+    cause = status.pause.cause
+    status = record.resumed(status, seen.now)
+    match cause:
+        case PauseCause.REQUESTED:
+            return status
+        case PauseCause.OUTAGE:
+            return status.model_copy(update={"outage_since": None})
+        case PauseCause.INCONCLUSIVE | PauseCause.BOTH_WORSE:
+            return _another_chance(seen, status, plan)
+        case (
+            PauseCause.OVERRIDDEN
+            | PauseCause.EMERGENCY_STOP
+            | PauseCause.CONTESTED
+            | PauseCause.LOST_STATUS
+        ):
+            return _from_live_weights(seen, status, plan, route)
+        case _ as never:
+            assert_never(never)
+
+
+def _another_chance(seen: Observation, status: Status, plan: Plan) -> Status:
+    """``maxDuration`` begins again; ``settle``, ``minDuration`` and the step's own wait stay waited."""
+    analysis, step = plan.analysis, status.step
+    kept = parse_duration(analysis.settle) + parse_duration(analysis.min_duration)
+    weights = status.weights
+    if weights.applied_at is not None:
+        begun_at = max(weights.applied_at, seen.now - kept)
+        weights = weights.model_copy(update={"applied_at": begun_at})
+    if step is not None and step.kind is not StepKind.WEIGHT:
+        length: timedelta = clocks.step_length(plan.steps[step.index])
+        begun_at = max(step.started_at, seen.now - length)
+        step = step.model_copy(update={"started_at": begun_at})
+    status = status.model_copy(update={"weights": weights, "step": step})
+    settled = clocks.settled(status, analysis, seen.now)
+    return record.proof_afresh(status, seen.now if settled else None)
+
+
+def _from_live_weights(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Status:
+    """Begin the step that the weights on the route belong to, with its whole waiting time."""
+    live = ceil(route.highest)
+    exact = shows(route.rules, from_status(status.original), live)
+    weights = status.weights.model_copy(
+        update={
+            "desired": live,
+            "applied": live,
+            "applied_at": None,
+            "standing": None if exact else record.to_status(route.rules),
+        }
+    )
+    status = record.proof_afresh(status.model_copy(update={"weights": weights}), None)
+    if status.phase is Phase.SOAKING:
+        message = f"from {route.highest:g} % on the target"
+        status = record.in_phase(status, Phase.PROGRESSING, seen.now, "Resumed", message)
+    return record.at_step(status, plan, step_for(plan, route.highest), seen.now)
+
+
+def step_for(plan: Plan, live: float) -> int:
+    """Find the lowest step whose weight is not below ``live`` (percent).
+
+    Where that step raises the weight, the approvals and pauses that stand before it come first.
+    """
+    index = next(
+        (i for i, step in enumerate(plan.steps) if step.weight is not None and step.weight >= live),
+        len(plan.steps) - 1,
+    )
+    if plan.steps[index].weight == live:
+        return index
+    while index > 0 and plan.steps[index - 1].weight is None:
+        index -= 1
+    return index

@@ -1,0 +1,191 @@
+"""One step after the other: when a weight is written, when a step is over, and which one follows."""
+
+from datetime import timedelta
+from typing import assert_never
+
+from cutover.api.quantities import parse_duration
+from cutover.api.spec import DeliveryCheck, Step, StepKind
+from cutover.api.status import Phase, Plan, Status
+from cutover.api.verdict import Verdict
+from cutover.decide import claims, clocks, record
+from cutover.decide.clocks import AT_ONCE, SOON
+from cutover.decide.decision import Decision, Lower, Raise, Said
+from cutover.decide.judging import frozen_references
+from cutover.decide.looking import guard_interval, has_traffic, watching
+from cutover.decide.observation import Observation, Refusal, RouteSeen, SideReading
+from cutover.decide.record import from_status
+from cutover.decide.weights import shows, weights_at
+
+
+def take_step(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision:
+    """Decide for the step in force, on a route that is ours and shows what it should."""
+    assert status.step is not None  # noqa: S101 - Progressing begins with a step
+    weights = status.weights
+    written = weights.desired is not None and shows(
+        route.rules, from_status(status.original), weights.desired
+    )
+    if weights.applied_at is None and (weights.applied or 0) > 0 and not written:
+        if not route.accepted:
+            return _not_taken(status, plan, route)
+        return Decision(record.clock_started(status, seen.now), look_again=guard_interval(plan))
+    step = plan.steps[status.step.index]
+    match step.kind:
+        case StepKind.WEIGHT:
+            return _weight_step(seen, status, plan, route, written=written)
+        case StepKind.PAUSE | StepKind.SOAK:
+            return _waiting_step(seen, status, plan, step)
+        case StepKind.APPROVAL:
+            return _approval_step(seen, status, plan, step)
+        case _ as never:
+            assert_never(never)
+
+
+# --- weights ------------------------------------------------------------------------------------
+
+
+def _weight_step(
+    seen: Observation, status: Status, plan: Plan, route: RouteSeen, *, written: bool
+) -> Decision:
+    weights = status.weights
+    is_ours = weights.applied == weights.desired and weights.standing is None
+    if is_ours and weights.applied_at is not None:
+        return _advance_when_ready(seen, status, plan)
+    if not route.accepted:
+        return _not_taken(status, plan, route)
+    if written:
+        return Decision(record.applied(status, seen.now), look_again=guard_interval(plan))
+    return _write_weight(seen, status, plan)
+
+
+def _not_taken(status: Status, plan: Plan, route: RouteSeen) -> Decision:
+    trouble = Refusal("NotAccepted", f"the gateway has not taken the route: {route.acceptance}")
+    return Decision(status, trouble=trouble, look_again=guard_interval(plan))
+
+
+def _write_weight(seen: Observation, status: Status, plan: Plan) -> Decision:
+    """Write the intended weight, once the intent is stored and what it rests on still holds."""
+    desired = status.weights.desired
+    assert desired is not None  # noqa: S101 - entering a weight step sets it
+    if not _intent_is_stored(seen, status):
+        return Decision(status, look_again=AT_ONCE)
+    original = from_status(status.original)
+    claim = claims.claim_for(seen, status, original)
+    rules = weights_at(original, desired)
+    if desired < (status.weights.applied or 0):
+        return Decision(status, Lower(rules, claim, desired), look_again=SOON)
+    if not may_raise(seen, status, plan):
+        return Decision(status, look_again=watching(status, plan))
+    return Decision(status, Raise(rules, claim, desired), look_again=SOON)
+
+
+def _intent_is_stored(seen: Observation, status: Status) -> bool:
+    """Whether the status as read already says what is about to be written (law 4)."""
+    stored = seen.status
+    return (
+        stored.step is not None
+        and status.step is not None
+        and stored.step.index == status.step.index
+        and stored.weights.desired == status.weights.desired
+        and stored.leader_epoch == seen.identity.epoch
+        and stored.pause is None
+    )
+
+
+def may_raise(seen: Observation, status: Status, plan: Plan) -> bool:
+    """Whether what the intent rested on still holds: it may have been stored long ago.
+
+    Both sides can be read now, and what the target has already was proven good a moment ago.
+    """
+    readings = (seen.source, seen.target)
+    if not all(isinstance(one, SideReading) and not one.overlaps for one in readings):
+        return False
+    if (status.weights.applied or 0) == 0:
+        return True
+    return proven(seen, status, plan, within=freshness(plan))
+
+
+def freshness(plan: Plan) -> timedelta:
+    """How old a Pass may be on which a weight is raised."""
+    return 2 * parse_duration(plan.analysis.interval) + timedelta(minutes=1)
+
+
+# --- waiting ------------------------------------------------------------------------------------
+
+
+def _waiting_step(seen: Observation, status: Status, plan: Plan, step: Step) -> Decision:
+    assert status.step is not None  # noqa: S101 - the caller looked
+    left = clocks.step_length(step) - clocks.waited(status.step.started_at, seen.now)
+    if left > clocks.NOTHING:
+        return Decision(status, look_again=min(left, watching(status, plan)))
+    return _advance_when_ready(seen, status, plan)
+
+
+def _approval_step(seen: Observation, status: Status, plan: Plan, step: Step) -> Decision:
+    if not is_approved(seen, status, step):
+        return Decision(status, look_again=watching(status, plan))
+    return _advance_when_ready(seen, status, plan)
+
+
+def is_approved(seen: Observation, status: Status, step: Step) -> bool:
+    """Whether a person has said yes to the step, for this attempt."""
+    if step.approval is None:
+        return True
+    return (step.approval.name, status.attempt or 1) in seen.commands.approved
+
+
+# --- going on -----------------------------------------------------------------------------------
+
+
+def ready(seen: Observation, status: Status, plan: Plan) -> bool:
+    """Whether the next step may begin: everything is proven at this very look."""
+    return not has_traffic(status) or proven(seen, status, plan, within=clocks.NOTHING)
+
+
+def proven(seen: Observation, status: Status, plan: Plan, *, within: timedelta) -> bool:
+    """Whether every gate passed within that time, and the gateway took the weight and requests show it."""
+    gates = {gate.name: gate for gate in status.gates}
+    for gate in plan.gates:
+        found = gates.get(gate.name)
+        if found is None or found.verdict is not Verdict.PASS or found.looked_at is None:
+            return False
+        if not clocks.NOTHING <= seen.now - found.looked_at <= within:
+            return False
+    return (
+        clocks.min_duration_over(status, plan.analysis, seen.now)
+        and isinstance(seen.route, RouteSeen)
+        and seen.route.accepted
+        and delivered(status, plan)
+    )
+
+
+def delivered(status: Status, plan: Plan) -> bool:
+    """Whether counters show the weight, or need not."""
+    if plan.traffic.delivery.check is DeliveryCheck.REPORT:
+        return True
+    return status.weights.delivery_ok is True
+
+
+def _advance_when_ready(seen: Observation, status: Status, plan: Plan) -> Decision:
+    if not ready(seen, status, plan):
+        return Decision(status, look_again=watching(status, plan))
+    assert status.step is not None  # noqa: S101 - the caller looked
+    return _advance(seen, status, plan, status.step.index + 1)
+
+
+def _advance(seen: Observation, status: Status, plan: Plan, following: int) -> Decision:
+    enough = float(plan.analysis.min_requests)
+    references = frozen_references(status, following - 1, enough)
+    status = status.model_copy(update={"reference": references})
+    if following >= len(plan.steps):
+        message = "100 % on the target; every gate passed"
+        status = record.in_phase(status, Phase.COMPLETED, seen.now, "Completed", message)
+        status = status.model_copy(update={"executed_steps": list(plan.steps)})
+        return Decision(status, look_again=AT_ONCE, said=(Said("Completed", message),))
+    status = record.at_step(status, plan, following, seen.now)
+    step = plan.steps[following]
+    message = f"step {following + 1} of {len(plan.steps)}: {step.description}"
+    if step.kind is StepKind.SOAK:
+        status = record.in_phase(status, Phase.SOAKING, seen.now, "SoakBegun", message)
+    else:
+        status = record.noted(status, seen.now, "StepBegun", message)
+    return Decision(status, look_again=AT_ONCE, said=(Said("StepBegun", message),))
