@@ -31,6 +31,7 @@ setup: $(READY) ## Make .venv with the locked dependencies
 lock: ## Resolve the dependencies again into requirements*.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group dev pyproject.toml -o requirements-dev.lock
+	echo 'hatchling>=1.27' | $(UV) pip compile --quiet --universal --generate-hashes --no-header - -o requirements-build.lock
 
 .PHONY: generate
 generate: $(READY) ## Write what is generated from the code: CRD, chart's CRD, state diagram

@@ -181,7 +181,7 @@ async def _installed(roster: Roster) -> bool:
     if not answer:
         log.error(
             "This cluster does not know %s: install the CustomResourceDefinition"
-            " (kubectl apply --server-side -f crds/, or the chart) and start again",
+            " (kubectl apply --server-side -k crds/, or the chart) and start again",
             KIND,
         )
     return answer

