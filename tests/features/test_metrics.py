@@ -151,7 +151,7 @@ async def test_joined_equals_one_by_one(lab: Lab, slot: Slot, pool: PrometheusPo
         for seconds in windows:
             for row in await ask(promql.over(quantity.expression, seconds)):
                 tags = {"gate": quantity.name, "window": promql.duration(seconds)}
-                assert joined[tuple(sorted((row.labels | tags).items()))] == row.value
+                assert joined[tuple(sorted(({**row.labels, **tags}).items()))] == row.value
                 compared += 1
     assert compared == sum("window" in dict(labels) for labels in joined) > 100
 

@@ -116,7 +116,7 @@ def guarded(lab: Lab, folder: Path, web: dict[str, Any]) -> Iterator[int]:
     (folder / "prometheus.yaml").write_text("{}")
     (folder / "web.yaml").write_text(yaml.safe_dump(web))
     (port,) = free_ports(1)
-    command = [
+    command: list[str | Path] = [
         lab.program("prometheus"),
         f"--config.file={folder / 'prometheus.yaml'}",
         f"--web.config.file={folder / 'web.yaml'}",

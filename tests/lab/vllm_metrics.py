@@ -211,4 +211,4 @@ def sample(name: str, labels: Labels, value: float) -> str:
 
 
 def as_text(value: float) -> str:
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]
+    return str(floatToGoString(value))

@@ -1,5 +1,7 @@
 """Guards: what breaks them, and above all what must not."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from cutover.judge.guards import (
 )
 
 
-def windows(*rows: tuple) -> list[WindowCounts]:
+def windows(*rows: tuple[Any, ...]) -> list[WindowCounts]:
     """(seconds, source (total, bad) or None, target likewise)."""
     return [
         WindowCounts(
@@ -240,5 +242,8 @@ def test_failed_probes(failures, broken):
 
 
 def test_plain_sentences():
-    assert no_ready_replica(0).message == "the target has no ready replica"
-    assert failed_probes(5).message == "5 probes of the target failed one after the other"
+    replica, probes = no_ready_replica(0), failed_probes(5)
+    assert replica is not None
+    assert probes is not None
+    assert replica.message == "the target has no ready replica"
+    assert probes.message == "5 probes of the target failed one after the other"

@@ -83,6 +83,7 @@ def test_a_quantile_lies_in_its_bracket(one, q):
     if not one.total:
         assert bracket is None
         return
+    assert bracket is not None
     low, high = bracket
     assert low < high
     assert one.cumulative[one.edges.index(high)] >= q * one.total

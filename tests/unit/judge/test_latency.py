@@ -246,6 +246,7 @@ def test_without_any_source_the_limit_alone_is_judged_and_a_fail_pauses(
 
 def test_requests_needed_is_when_identical_sides_pass(gather):
     needed = requests_needed(FIRST_TOKEN, share=0.045, weight=10, min_requests=300)
+    assert needed is not None
     assert needed == pytest.approx(780, rel=0.1)
     half = gather((needed * 4.5, needed * 4.5 * 0.045), (needed / 2, needed / 2 * 0.045))
     double = gather((needed * 18, needed * 18 * 0.045), (needed * 2, needed * 2 * 0.045))

@@ -1,6 +1,7 @@
 """What holds for every evidence, whatever the numbers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ references = st.none() | st.builds(
 one_look = st.tuples(st.floats(0, 3000), shares, st.floats(0, 3000), shares)
 
 
-def gathered(rows: list, reference: Reference | None = None) -> Evidence:
+def gathered(rows: list[Any], reference: Reference | None = None) -> Evidence:
     evidence = Evidence.EMPTY
     for n_s, p_s, n_t, p_t in rows:
         evidence = accumulate(evidence, Count(n_s, n_s * p_s), Count(n_t, n_t * p_t), reference)
