@@ -43,7 +43,7 @@ spec:
   target: {{prometheus: {{address: "{prometheus}", matchers: {{slot: "{slot}", cluster: target}}}}}}
   traffic: {{httpRoute: {{name: chat, sourceBackend: {{name: {source}}}, targetBackend: {{name: {target}}}}}}}
   steps: [{{weight: 5}}, {{weight: 25}}, {{weight: 50}}, {{weight: 100}}, {{soak: {{duration: 5s}}}}]
-  analysis: {{interval: 2s, guardInterval: 1s, settle: 2s, minDuration: 3s}}   # a minute instead of an hour
+  analysis: {{interval: 1s, guardInterval: 1s, settle: 1s, minDuration: 3s}}   # a minute instead of an hour
 """
 
 console = Console(highlight=False)
@@ -97,7 +97,7 @@ class Scene:
             bad = sum(not one.ok for one in mine)
             table.add_row(
                 f"[bold]{side}",
-                f"[{colour}]{'█' * round(weight / 4)}[/]{'·' * (25 - round(weight / 4))}",
+                f"[{colour}]{'█' * round(weight / 5)}[/]{'·' * (20 - round(weight / 5))}",
                 f"weight {weight}",
                 f"{len(mine) / 2:.0f} requests/s",
                 p95,
