@@ -28,6 +28,12 @@ JSON_PATCH = "application/json-patch+json"
 Refresh = Callable[[], Awaitable[bool]]
 """Look for newer credentials; True: there are some, and they are in force now."""
 Query = Mapping[str, str]
+Counted = Callable[[str, str, int | str], None]
+"""Hears of each answer: cluster, verb, and the HTTP status or why there is none."""
+
+
+def uncounted(_cluster: str, _verb: str, _code: int | str) -> None:
+    """Count nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Connection:
         """In words, after ``the``: ``operator's own cluster``, ``cluster of Secret inference/gke``."""
         self.generation = 0
         """Grows with every `replace`: what was read before may have come from another server."""
+        self.counted: Counted = uncounted
         self._pool = pool
         self._refresh = refresh
 
@@ -163,6 +170,7 @@ class Connection:
                     answer = await self._send(method, path, query, body, content_type)
                 return answer
         except (aiohttp.ClientError, OSError) as error:
+            self.counted(self.name, method, str(Reason.UNREACHABLE))
             if isinstance(error, TimeoutError):
                 await self._pool.distrust()
             return _unreachable(method, self._pool.url(path), error, deadline)
@@ -172,6 +180,7 @@ class Connection:
     ) -> Answer:
         pool = self._pool
         status, content = await pool.send(method, path, query, body, content_type)
+        self.counted(self.name, method, status)
         return read(method, pool.url(path), status, content)
 
     async def _look_for_credentials(self) -> bool:
