@@ -172,6 +172,7 @@ async def build(
 ) -> AsyncIterator[Reconciler]:
     """Everything a leader needs, closed again at the end."""
     own = connect_own(os.environ, allow_insecure=settings.allow_insecure_tls)
+    own.counted = telemetry.requested
     secrets = Secrets(own, settings.secret_namespaces)
     clusters = Clusters(own, secrets, allow_insecure=settings.allow_insecure_tls)
     prometheus = PrometheusPool(LabelledSecrets(secrets))

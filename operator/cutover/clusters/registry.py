@@ -183,6 +183,7 @@ class Clusters:
         if entry.connection is None:
             name = f"cluster of {entry.where}"
             entry.connection = Connection(pool, name, lambda: self._renew(entry))
+            entry.connection.counted = self.own.counted
         elif entry.connection.pool is not pool:
             log.info("Newer credentials are in force: %s", entry.where)
             entry.connection.replace(pool)
