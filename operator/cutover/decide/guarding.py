@@ -7,7 +7,7 @@ from cutover.api.spec import Gate, Guard
 from cutover.api.status import Plan, Status
 from cutover.decide import clocks
 from cutover.decide.judging import gate_counts
-from cutover.decide.looking import REFERENCE_WINDOW, SCRAPE_UNKNOWN
+from cutover.decide.looking import SCRAPE_UNKNOWN, guard_lengths
 from cutover.decide.observation import (
     Gap,
     Missing,
@@ -20,7 +20,6 @@ from cutover.judge import guards
 from cutover.judge.evidence import Count
 from cutover.judge.histogram import quantile_bracket
 
-SLOWEST_WINDOW = REFERENCE_WINDOW
 END_TO_END = "EndToEnd"
 """The latency, where a profile has it, that covers a whole request."""
 
@@ -33,7 +32,7 @@ def find_breach(
     if not isinstance(target, SideReading):
         return None
     source = seen.source if isinstance(seen.source, SideReading) else None
-    lengths = guards.guard_windows(target.scrape_seconds or SCRAPE_UNKNOWN)
+    lengths = guard_lengths(status, target.scrape_seconds or SCRAPE_UNKNOWN, seen.now)
     pairs = _pairs(source, target, lengths)
     if Guard.UNANSWERED not in disabled and source is not None:
         breach = _unanswered(seen, status, source, target, pairs)
@@ -56,7 +55,7 @@ def _pairs(
 ) -> list[_Pair]:
     """The guards' own windows, both sides; the evidence's long window is not theirs."""
     beside = {one.seconds: one for one in source.windows} if source else {}
-    asked = [one for one in target.windows if one.seconds <= SLOWEST_WINDOW]
+    asked = [one for one in target.windows if one.seconds <= lengths[-1]]
     exact = [one for one in asked if one.seconds in lengths]
     return [(beside.get(one.seconds), one) for one in (exact or asked)]
 

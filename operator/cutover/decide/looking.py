@@ -78,7 +78,7 @@ def _while_moving(
 ) -> Wanted:
     if not has_traffic(status):
         return Wanted(route=True, reach=full)
-    guards = guard_windows(scrape)
+    guards = guard_lengths(status, scrape, now)
     since = evidence_start(status, plan.analysis, now)
     long = float(round(clocks.waited(since, now).total_seconds()))
     if not full or long < SCRAPES * scrape:
@@ -89,6 +89,19 @@ def _while_moving(
         long_window=long,
         reach=True,
     )
+
+
+def guard_lengths(status: Status, scrape: float, now: datetime) -> tuple[float, ...]:
+    """Seconds of the guards' trailing windows: none reaches back before this attempt's preflight ended.
+
+    What the target did to an earlier attempt, or to somebody else, must not call this one back.
+    """
+    windows = guard_windows(scrape)
+    if status.baseline is None:
+        return windows
+    since = clocks.waited(status.baseline.measured_at, now).total_seconds()
+    longest = max(windows[0], float(int(since)))
+    return tuple(sorted({min(window, longest) for window in windows}))
 
 
 def has_traffic(status: Status) -> bool:
