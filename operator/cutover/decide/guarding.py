@@ -32,7 +32,7 @@ def find_breach(
     if not isinstance(target, SideReading):
         return None
     source = seen.source if isinstance(seen.source, SideReading) else None
-    lengths = guard_lengths(status, target.scrape_seconds or SCRAPE_UNKNOWN, seen.now)
+    lengths = guard_lengths(status, _scrape(source, target), seen.now)
     pairs = _pairs(source, target, lengths)
     if Guard.UNANSWERED not in disabled and source is not None:
         breach = _unanswered(seen, status, source, target, pairs)
@@ -45,6 +45,12 @@ def find_breach(
     if Guard.LATENCY_BURST not in disabled:
         return _latency_burst(status, plan, pairs)
     return None
+
+
+def _scrape(source: SideReading | None, target: SideReading) -> float:
+    """Seconds between scrapes; a target that answers none is taken to be scraped like the source."""
+    beside = source.scrape_seconds if source is not None else None
+    return target.scrape_seconds or beside or SCRAPE_UNKNOWN
 
 
 _Pair = tuple[WindowReading | None, WindowReading]
@@ -114,7 +120,7 @@ def _unanswered(
     weights = status.weights
     if weights.applied_at is None or not weights.applied or _lowered(seen, weights.applied):
         return None
-    scrape = target.scrape_seconds or source.scrape_seconds or SCRAPE_UNKNOWN
+    scrape = _scrape(source, target)
     windows = [_silence(*pair, down=target.unscraped) for pair in pairs]
     return guards.unanswered(
         windows,

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.lab import OPERATOR, Cluster, Lab, Route, Slot, Traffic, WeightLog
+from tests.lab import OPERATOR, Change, Cluster, Lab, Route, Slot, Traffic, WeightLog
 from tests.lab.ports import free_ports
 
 RESOURCE = "/apis/cutover.dev/v1alpha1"
@@ -206,6 +206,43 @@ class Stage:
         path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
         return list(self.cluster.call("GET", path)["items"])
 
+    # --- what a test does often -----------------------------------------------------------------
+
+    def begin(self, **changes: Any) -> None:
+        """Traffic, an operator and the rollout."""
+        self.send()
+        self.run_operator()
+        self.apply(**changes)
+
+    def secret(
+        self, name: str, kubeconfig: str, *, labelled: bool = True, key: str = "kubeconfig"
+    ) -> None:
+        """A kubeconfig Secret as `kubectl create secret` and `kubectl label` make it."""
+        self.cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {
+                    "name": name,
+                    "namespace": self.namespace,
+                    "labels": {"cutover.dev/use": "true"} if labelled else {},
+                },
+                "stringData": {key: kubeconfig},
+            }
+        )
+
+    def target_side(self, secret: str = "gke-usc1", **prometheus: Any) -> dict[str, Any]:
+        """`spec.target` on another cluster, as in the smallest useful rollout."""
+        return {
+            "cluster": {"kubeconfigSecretRef": {"name": secret}},
+            "prometheus": self._prometheus("target") | prometheus,
+        }
+
+    @property
+    def targets(self) -> list[int]:
+        """The target's weights on the route, one after another."""
+        return [weights.target for weights in self.log.history]
+
     # --- waiting --------------------------------------------------------------------------------
 
     def wait(self, what: str, until: Callable[[], Any], seconds: float = 60) -> Any:
@@ -227,12 +264,51 @@ class Stage:
             )
         )
 
-    def wait_weight(self, target: int, seconds: float = 60) -> None:
-        """Wait until the route itself gives the target so much."""
-        self.wait(f"weight {target}", lambda: self.route.weights().target == target, seconds)
+    def wait_weight(self, target: int, seconds: float = 60) -> Change:
+        """Wait until the route gives the target so much; return when and how."""
 
-    def wait_served(self, seconds: float = 30) -> None:
-        """Wait until the next request through the gateway reaches the source again."""
+        def there() -> Change | None:
+            last = self.log.changes[-1]
+            return last if last.target == target else None
+
+        found = self.wait(f"weight {target}", there, seconds)
+        assert isinstance(found, Change)
+        return found
+
+    def wait_source_answers(self, requests: int = 50, seconds: float = 30) -> None:
+        """Wait until so many requests in a row, sent from now on, were answered by the source."""
+        traffic = self.traffic
+        assert traffic is not None
+        since = time.time()
+
+        def answered() -> bool:
+            last = traffic.records(since)[-requests:]
+            return len(last) == requests and all(r.ok and r.side == "source" for r in last)
+
+        self.wait(f"{requests} requests in a row answered by the source", answered, seconds)
+
+    def wait_condition(self, kind: str, status: str, seconds: float = 30) -> dict[str, Any]:
+        """Wait for a condition and return it."""
+        return dict(
+            self.wait(
+                f"condition {kind}={status}",
+                lambda: one if (one := self.condition(kind)).get("status") == status else None,
+                seconds,
+            )
+        )
+
+    def wait_event(self, reason: str, seconds: float = 30) -> dict[str, Any]:
+        """Wait for an Event with that reason about the rollout."""
+        return dict(
+            self.wait(
+                f"an Event {reason}",
+                lambda: next((e for e in self.events() if e.get("reason") == reason), None),
+                seconds,
+            )
+        )
+
+    def wait_gone(self, seconds: float = 30) -> None:
+        self.wait("the rollout is gone", lambda: self.get() is None, seconds)
 
     def story(self) -> str:
         """What a person would look at first."""

@@ -1,7 +1,5 @@
 """A rollout's life: from `kubectl apply` to 100 %, and back."""
 
-import asyncio
-
 import pytest
 
 from tests.features.rollouts.stage import Stage
@@ -12,22 +10,8 @@ pytestmark = pytest.mark.lab
 def test_a_healthy_target_gets_everything_by_exactly_the_declared_weights(stage: Stage) -> None:
     stage.send()
     stage.run_operator()
-    stage.apply(
-        steps=[{"weight": 10}, {"weight": 50}, {"weight": 100}, {"soak": {"duration": "2s"}}]
-    )
+    stage.apply(steps=[{"weight": 25}, {"weight": 100}, {"soak": {"duration": "2s"}}])
     stage.wait_phase("Completed")
-    assert [weights.target for weights in stage.log.history] == [0, 10, 50, 100]
+    assert [weights.target for weights in stage.log.history] == [0, 25, 100]
     stage.wait("finalizer gone", lambda: not stage.get()["metadata"].get("finalizers"))  # type: ignore[index]
     assert "cutover.dev/claim" not in (stage.route.read()["metadata"].get("annotations") or {})
-
-
-def test_a_slow_target_is_caught_and_loses_its_traffic(stage: Stage) -> None:
-    stage.send()
-    asyncio.run(stage.slot.target.set(slow_fraction=0.3, slow_ttft=1.5))
-    stage.run_operator()
-    stage.apply(steps=[{"weight": 25}, {"weight": 100}])
-    stage.wait_phase("RolledBack")
-    assert [weights.target for weights in stage.log.history] == [0, 25, 0]
-    rollback = stage.status["rollback"]
-    assert rollback["reason"] == "GateFailed"
-    assert "first-token" in rollback["message"]
