@@ -103,6 +103,7 @@ class Process:
             assert rollback is not None
             memory.latched = (rollback.reason, rollback.message)
         yield "decided"
+        self.world.acting = look
         result = self._act(look)
         memory.trouble = went_wrong(result)
         yield "acted"

@@ -32,8 +32,8 @@ class Writes:
         new, self._read = world.route.changes[self._read :], len(world.route.changes)
         for change in new:
             if change.who == "cutover":
-                looks = [one.process.looks[-1] for one in world.running if one.process.looks]
-                self._judge(world, change, looks[-1])
+                assert world.acting is not None
+                self._judge(world, change, world.acting)
 
 
 def raises_are_earned(slack: timedelta = timedelta(0)) -> Promise:
@@ -60,7 +60,9 @@ def raises_are_earned(slack: timedelta = timedelta(0)) -> Promise:
         assert stored.phase in (Phase.PROGRESSING, Phase.SOAKING)
         before = stored.weights.applied or 0
         if before:
-            _assert_proven(world, look, plan, before)
+            _assert_proven(look, plan)
+            if not slack:
+                _assert_counted(world, plan, before)
             due = parse_duration(plan.analysis.settle) + parse_duration(plan.analysis.min_duration)
             assert world.now - began[-1] >= due - slack, "the step was cut short"
         began.append(world.now)
@@ -68,7 +70,13 @@ def raises_are_earned(slack: timedelta = timedelta(0)) -> Promise:
     return Writes(judge)
 
 
-def _assert_proven(world: World, look: Look, plan: Plan, before: int) -> None:
+def _assert_counted(world: World, plan: Plan, before: int) -> None:
+    counted = world.sides.target.between(world.taken_at, world.now).total
+    coarser = min(4.0, max(1.0, 10.0 / before))
+    assert counted >= plan.analysis.min_requests / coarser * 0.99, "raised on too few requests"
+
+
+def _assert_proven(look: Look, plan: Plan) -> None:
     gates = {gate.name: gate for gate in look.decision.status.gates}
     fresh = 2 * parse_duration(plan.analysis.interval) + timedelta(minutes=1)
     for gate in plan.gates:
@@ -76,26 +84,33 @@ def _assert_proven(world: World, look: Look, plan: Plan, before: int) -> None:
         assert found.verdict is Verdict.PASS, f"raised although {gate.name} says {found.verdict}"
         assert found.looked_at is not None
         assert timedelta(0) <= look.seen.now - found.looked_at <= fresh, "raised on an old Pass"
-    counted = world.sides.target.between(world.taken_at, world.now).total
-    slack = min(4.0, max(1.0, 10.0 / before))
-    assert counted >= plan.analysis.min_requests / slack * 0.99, "raised on too few requests"
     assert isinstance(look.seen.route, RouteSeen)
     assert look.seen.route.accepted, "raised before the gateway had the last weight"
 
 
-def weight_only_falls_on_rollback(world: World) -> Promise:
-    """From the decision to roll back until a higher attempt nothing of ours raises the target."""
-    state: dict[str, int | None] = {"rolling": None}
+def weight_only_falls_on_rollback() -> Promise:
+    """From the decision to roll back until a higher attempt nothing of ours raises the target.
+
+    A status that is lost after the end takes the memory of it along.
+    """
+    rolling: set[int | None] = set()
 
     def judge(_: World, change: Change, look: Look) -> None:
         attempt = look.decision.status.attempt
-        if state["rolling"] is not None and attempt == state["rolling"]:
+        if attempt in rolling:
             assert not change.raises, "raised during a rollback"
         if look.decision.status.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
             assert not change.raises, "a rollback raised a weight"
-            state["rolling"] = attempt
+            rolling.add(attempt)
 
-    return Writes(judge)
+    writes = Writes(judge)
+
+    def check(world: World) -> None:
+        if not world.rollouts.status:
+            rolling.clear()
+        writes(world)
+
+    return check
 
 
 def phases_follow_the_table() -> Promise:
@@ -163,7 +178,7 @@ def watch_all(world: World, *, slack: timedelta = timedelta(0)) -> None:
     """Hold every promise against this world from now on."""
     world.watchers += [
         raises_are_earned(slack),
-        weight_only_falls_on_rollback(world),
+        weight_only_falls_on_rollback(),
         phases_follow_the_table(),
         status_is_bounded,
         somebody_watches,

@@ -9,7 +9,7 @@ from typing import Any
 from cutover.api.status import Status
 from cutover.decide.decision import Said
 from cutover.decide.observation import RuleWeights
-from tests.fakes.process import Process, Turn
+from tests.fakes.process import Look, Process, Turn
 from tests.fakes.rollouts import FakeRollouts
 from tests.fakes.route import FakeRoute
 from tests.fakes.sides import FakeSides
@@ -59,6 +59,8 @@ class World:
         self.owner_alive: bool | None = None
         """Of a rollout that holds a foreign claim."""
         self.events: list[tuple[datetime, Said]] = []
+        self.acting: Look | None = None
+        """What the operator's newest write to the route came from."""
         self.turns = 0
         self.taken_at = start
         """When the gateway last took other weights."""
@@ -155,6 +157,7 @@ class World:
 
     def do(self, deed: Deed) -> None:
         """Do something now and let the watches tell of it."""
+        self._pass(self.now + timedelta(milliseconds=1))
         deed(self)
         self._after()
         self._gateway_notices()

@@ -84,7 +84,9 @@ def _put_back(
     action = RollBack(original, claim, reason, why)
     if not seen.trouble:
         status = status.model_copy(update={"release_failing_since": None})
-        return Decision(status, action, look_again=_again(status, seen.now), said=said)
+        first = status.rollback is not None and status.rollback.decided_at == seen.now
+        again = AT_ONCE if first else _again(status, seen.now)
+        return Decision(status, action, look_again=again, said=said)
     return _hindered(seen, status, Refusal("NotWritten", seen.trouble), said, action)
 
 
@@ -144,11 +146,11 @@ def _hindered(
 
 
 def _again(status: Status, now: datetime) -> timedelta:
-    """At once at first, then ever more slowly: a twentieth of the time that was tried."""
+    """Ever more slowly: a twentieth of the time that was tried."""
     if status.rollback is None:
         return LATEST
     tried = clocks.waited(status.rollback.decided_at, now)
-    return AT_ONCE if tried < SOONEST else min(LATEST, max(SOONEST, tried / 20))
+    return min(LATEST, max(SOONEST, tried / 20))
 
 
 def _lost_to(
