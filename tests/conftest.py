@@ -48,6 +48,15 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["lab_owner"] = node.config.stash[OWNER]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need two clusters and nothing else of the lab can run on kind: `-m kind --kind`."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        alone = "clusters" in asked and not asked & (LAB_FIXTURES - {"clusters"})
+        if alone and "features" in item.path.parts:
+            item.add_marker(pytest.mark.kind)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build missing parts now, where no test's timeout runs."""
     asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}

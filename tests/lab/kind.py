@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +19,8 @@ class KindUnavailableError(Exception):
 @contextmanager
 def kind_clusters(folder: Path) -> Iterator[tuple[Cluster, Cluster]]:
     """Two kind clusters, source and target, deleted at the end."""
-    if shutil.which("docker") is None and shutil.which("podman") is None:
-        raise KindUnavailableError("kind needs a container engine: neither docker nor podman here")
+    if not any(_answers(engine) for engine in ("docker", "podman")):
+        raise KindUnavailableError("kind needs a container engine: neither docker nor podman runs")
     try:
         from pytest_kind import KindCluster  # type: ignore[import-not-found,unused-ignore]
     except ImportError as missing:
@@ -37,6 +38,13 @@ def kind_clusters(folder: Path) -> Iterator[tuple[Cluster, Cluster]]:
     finally:
         for kind in made:
             kind.delete()
+
+
+def _answers(engine: str) -> bool:
+    """Whether the engine itself is there, not only its client."""
+    if shutil.which(engine) is None:
+        return False
+    return subprocess.run([engine, "info"], capture_output=True, check=False).returncode == 0
 
 
 def _cluster(name: str, kubeconfig: Path, kubectl: Path) -> Cluster:
