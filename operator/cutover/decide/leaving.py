@@ -137,7 +137,7 @@ def _hindered(
     again = _again(status, seen.now)
     if not seen.commands.deleting:
         return Decision(status, action, trouble=trouble, look_again=again, said=said)
-    since = status.release_failing_since or seen.now
+    since = min(status.release_failing_since or seen.now, seen.now)
     status = status.model_copy(update={"release_failing_since": since})
     if clocks.waited(since, seen.now) < RELEASE_AFTER:
         return Decision(status, action, trouble=trouble, look_again=again, said=said)
@@ -262,7 +262,7 @@ def _release_hindered(
     """Only the claim is left on the route, at the weights that are meant."""
     if not seen.commands.deleting:
         return Decision(status, action, trouble=trouble, look_again=RELAXED)
-    since = status.release_failing_since or seen.now
+    since = min(status.release_failing_since or seen.now, seen.now)
     status = status.model_copy(update={"release_failing_since": since})
     if clocks.waited(since, seen.now) < RELEASE_AFTER:
         return Decision(status, action, trouble=trouble, look_again=timedelta(seconds=1))

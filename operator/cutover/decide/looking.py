@@ -97,7 +97,7 @@ def guard_lengths(status: Status, scrape: float, now: datetime) -> tuple[float, 
     What the target did to an earlier attempt, or to somebody else, must not call this one back.
     """
     windows = guard_windows(scrape)
-    if status.baseline is None:
+    if status.baseline is None or now < status.baseline.measured_at:
         return windows
     since = clocks.waited(status.baseline.measured_at, now).total_seconds()
     longest = max(windows[0], float(int(since)))
