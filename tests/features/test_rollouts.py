@@ -14,7 +14,7 @@ from cutover.clusters.rollouts import ApiRollouts
 from cutover.ports import Conflict, Notice, NotWritten, Object, Written
 from tests.features.admission.rollouts import DEFINITION, MINIMAL, install_definition
 from tests.features.connecting import connected
-from tests.lab import Cluster
+from tests.lab import Cluster, Lab
 
 pytestmark = pytest.mark.lab
 
@@ -109,10 +109,11 @@ async def test_a_rollout_that_is_gone(rollouts: Rollouts) -> None:
 
 
 async def test_an_api_server_without_the_kind_says_nothing_about_a_rollout(
-    rollouts: Rollouts, clusters: tuple[Cluster, Cluster]
+    rollouts: Rollouts, lab: Lab
 ) -> None:
-    async with connected(clusters[1]) as elsewhere:
-        answer = await ApiRollouts(elsewhere, rollouts.events).get("default", "chat")
+    with lab.private_cluster() as bare:
+        async with connected(bare.cluster) as elsewhere:
+            answer = await ApiRollouts(elsewhere, rollouts.events).get("default", "chat")
     assert isinstance(answer, NotWritten)
 
 

@@ -216,7 +216,7 @@ def test_list_shows_what_kubectl_shows(stage: Stage, cutover: Shell) -> None:
     assert "Progressing  1/4   5       4.9%       Inconclusive  errors needs 120" in mine
     wide = cutover("list", "--wide", "--all-namespaces").out
     assert wide.split()[0] == "NAMESPACE"
-    assert f"{cutover.namespace}  {stage.name}" in wide
+    assert [cutover.namespace, stage.name] in [row.split()[:2] for row in wide.splitlines()]
     assert "gke-usc1" in wide
 
 
