@@ -21,7 +21,7 @@ Key = tuple[str, str]
 
 RESYNC = 600.0
 """Every known rollout is looked at this often, whatever was asked for."""
-URGENT_BELOW = 1.0
+URGENT_BELOW = 0.5
 """Whoever asks to be back sooner than this is rolling back."""
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from cutover.act.route import act, went_wrong
 from cutover.api.status import Phase
+from cutover.decide.aligning import align
 from cutover.decide.decision import Decision, Hold, RollBack
 from cutover.decide.observation import Identity, Observation, Refusal
 from cutover.decide.rollout import decide
@@ -106,7 +107,7 @@ class Reconciler:
             written = await self._reporter.report(thing, seen, decision, memory)
         if want.windows:
             self._reporter.looked(key, seen.now, self._adapters.now())
-        return self._next(decision, result, written, memory)
+        return self._next(seen, decision, result, written, memory)
 
     async def _act(
         self, thing: Rollout, seen: Observation, decision: Decision
@@ -134,6 +135,7 @@ class Reconciler:
 
     def _next(
         self,
+        seen: Observation,
         decision: Decision,
         result: WriteResult | None,
         written: WriteResult | None,
@@ -148,7 +150,8 @@ class Reconciler:
             return AT_ONCE
         if _failed(result) or _failed(written):
             return ROLLBACK_AGAIN if memory.latched is not None else OUT_OF_REACH
-        return _seconds(decision.look_again)
+        plan = decision.status.plan
+        return _seconds(align(decision.look_again, seen, plan, self._adapters.now()))
 
     def _identity(self, thing: Rollout, cluster: str) -> Identity:
         return Identity(

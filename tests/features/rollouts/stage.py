@@ -30,6 +30,7 @@ FAST = {
 """Durations alone differ from what a user would write: evidence and thresholds are the real ones."""
 
 RATE = 150
+REPOSITORY = Path(__file__).parents[3]
 
 
 class Operator:
@@ -327,3 +328,50 @@ class Stage:
             log,
         ]
         return "\n".join(lines)
+
+
+def install(lab: Lab) -> None:
+    """The definition and the operator's Role, as the manifests say, on both clusters."""
+    for cluster in (lab.source, lab.target):
+        cluster.ensure_namespace("cutover-system")
+        cluster.kubectl(
+            *("apply", "--server-side", "--force-conflicts"),
+            *("-f", str(REPOSITORY / "crds" / "cutover.dev_migrationrollouts.yaml")),
+            *("-f", str(REPOSITORY / "manifests" / "operator" / "service-account.yaml")),
+            *("-f", str(REPOSITORY / "manifests" / "operator" / "roles.yaml")),
+        )
+    cluster = lab.source
+    while not cluster.is_established("migrationrollouts.cutover.dev"):
+        pass
+
+
+def allow_lease(lab: Lab, namespace: str) -> None:
+    """Each stage's operator leads for itself, so its Lease lies in the stage's namespace."""
+    name = OPERATOR.rsplit(":", 1)[1]
+    lab.source.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": "cutover-leader", "namespace": namespace},
+            "rules": [
+                {
+                    "apiGroups": ["coordination.k8s.io"],
+                    "resources": ["leases"],
+                    "verbs": ["get", "create", "update"],
+                }
+            ],
+        }
+    )
+    lab.source.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "cutover-leader", "namespace": namespace},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": "cutover-leader",
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "cutover-system"}],
+        }
+    )

@@ -1,0 +1,95 @@
+"""Stages without pytest: `tests.features.rollouts.stage` for a program that runs by itself."""
+
+import os
+import re
+import threading
+import time
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+from tests.bench.figures import Used
+from tests.features.rollouts.stage import Stage, allow_lease
+from tests.lab import Lab
+
+_numbers = count(1)
+
+
+class Scene:
+    """A lab with Cutover installed, and a folder for logs."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab = lab
+        self.folder = folder
+
+    def stage(self, slot: int, stack: ExitStack) -> Stage:
+        """A namespace of its own with a route at 100/0, as long as ``stack`` lasts."""
+        number = next(_numbers)
+        namespace = f"bench-{os.getpid()}-{number}"
+        folder = self.folder / namespace
+        folder.mkdir(parents=True)
+        route = self.lab.route(namespace, "chat", self.lab.slot(slot))
+        allow_lease(self.lab, namespace)
+        log = stack.enter_context(route.watch())
+        return Stage(self.lab, self.lab.slot(slot), namespace, folder, route, log, stack)
+
+    @property
+    def prometheus_pid(self) -> int:
+        """The lab's Prometheus."""
+        return process_named("prometheus", self.lab.prometheus.url.rsplit(":", 1)[1])
+
+
+def process_named(program: str, argument: str) -> int:
+    """The process that runs ``program`` with ``argument`` somewhere on its command line."""
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            words = (folder / "cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        if Path(words[0]).name == program and any(argument in word for word in words):
+            return int(folder.name)
+    raise LookupError(f"no process {program} … {argument}")
+
+
+def counted(text: str, name: str) -> float:
+    """One number of a Prometheus exposition; 0 where it is not there."""
+    found = re.findall(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.MULTILINE)
+    return sum(float(one) for one in found)
+
+
+class Meter:
+    """What the operator and Prometheus use while a block runs, and how many looks that was."""
+
+    def __init__(self, scene: Scene, stage: Stage) -> None:
+        assert stage.operator is not None
+        assert stage.operator.process is not None
+        self._operator = stage.operator
+        self._pids = (stage.operator.process.pid, scene.prometheus_pid)
+        self.seconds = self.looks = self.operator = self.prometheus = self.resident = 0.0
+
+    def __enter__(self) -> "Meter":
+        self._began = time.monotonic()
+        self._looks = counted(self._operator.metrics(), "cutover_look_seconds_count")
+        self._before = [Used.by(pid) for pid in self._pids]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        after = [Used.by(pid) for pid in self._pids]
+        self.seconds = time.monotonic() - self._began
+        text = self._operator.metrics()
+        self.looks = counted(text, "cutover_look_seconds_count") - self._looks
+        self.operator, self.prometheus = (
+            late.cpu - early.cpu for late, early in zip(after, self._before, strict=True)
+        )
+        self.resident = after[0].resident
+
+
+def at_once(jobs: int, work: "list[threading.Thread]") -> None:
+    """Run threads, so many at a time."""
+    for begin in range(0, len(work), jobs):
+        for thread in work[begin : begin + jobs]:
+            thread.start()
+        for thread in work[begin : begin + jobs]:
+            thread.join()
