@@ -18,7 +18,7 @@ from cutover.decide.decision import Decision, Hold, RollBack
 from cutover.decide.observation import Identity, Observation, Refusal
 from cutover.decide.rollout import decide
 from cutover.observe.memory import Memory
-from cutover.observe.world import Known, observe, take_apart
+from cutover.observe.world import Known, observe, take_apart_once
 from cutover.observe.world import Object as Rollout
 from cutover.ports import Adapters, Conflict, Leadership, NotWritten, Object, Rollouts, WriteResult
 from cutover.report import Reporter
@@ -95,7 +95,7 @@ class Reconciler:
         self, key: Key, rollout: Mapping[str, Any], cluster: str, memory: Memory
     ) -> float | None:
         memory.rollout = rollout
-        thing = take_apart(rollout, self._known)
+        thing = take_apart_once(rollout, self._known, memory)
         seen, want = await observe(
             thing, self._identity(thing, cluster), memory, self._adapters, self._rollouts
         )

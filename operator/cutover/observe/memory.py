@@ -16,8 +16,12 @@ class Memory:
 
     rollout: Mapping[str, Any] = field(default_factory=dict)
     """As last read: a rollback goes on from it while the rollouts' own API server is gone."""
+    taken_apart: tuple[str, Any] | None = None
+    """Its resourceVersion, and what it holds (`world.Object`)."""
     last_full_look: datetime | None = None
     scrape_seconds: float | None = None
+    windows_needed: int | None = None
+    """How many of the guards' windows, shortest first, held enough at the last look; None: all."""
     last_written: datetime | None = None
     latched: tuple[str, str] | None = None
     """A rollback decided by this process: reason and message."""

@@ -26,8 +26,9 @@ from cutover.decide.observation import (
     SideReading,
 )
 from cutover.decide.plan import read_commands, resolve
+from cutover.decide.sufficing import windows_needed
 from cutover.observe.memory import Memory
-from cutover.ports import Adapters, NotWritten, Rollouts
+from cutover.ports import Adapters, Metrics, NotWritten, Rollouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,15 @@ class Object:
     status: Status
     status_lost: bool
     draft: Plan | Refusal
+
+
+def take_apart_once(rollout: Mapping[str, Any], known: Known, memory: Memory) -> Object:
+    """Take an object apart, unless that version of it was the last one that was."""
+    version = rollout["metadata"]["resourceVersion"]
+    if memory.taken_apart is None or memory.taken_apart[0] != version:
+        memory.taken_apart = (version, take_apart(rollout, known))
+    thing: Object = memory.taken_apart[1]
+    return thing
 
 
 def take_apart(rollout: Mapping[str, Any], known: Known) -> Object:
@@ -96,7 +106,7 @@ async def observe(
         scrape_seconds=memory.scrape_seconds,
         latched=memory.latched is not None,
     )
-    route, source, target, reach = await _look(thing, plan, want, adapters)
+    route, source, target, reach = await _look(thing, plan, want, memory, adapters)
     _learn(memory, want, now, source, target)
     owner = await _owner(route, identity, rollouts)
     reason, message = memory.latched or (None, "")
@@ -131,23 +141,43 @@ def _plan_in_force(thing: Object) -> Plan | None:
 _Seen = tuple[Route | None, Reading | None, Reading | None, tuple[SideReach, SideReach]]
 
 
-async def _look(thing: Object, plan: Plan | None, want: Wanted, adapters: Adapters) -> _Seen:
+async def _look(
+    thing: Object, plan: Plan | None, want: Wanted, memory: Memory, adapters: Adapters
+) -> _Seen:
     if plan is None or not want.route:
         return None, None, None, (SideReach(), SideReach())
     holder = f"{thing.namespace}/{thing.name}"
     if not want.windows and not want.reach:
         route = await _route(thing, plan, adapters, holder)
         return route, None, None, (SideReach(), SideReach())
-    source, target = adapters.metrics(plan, thing.namespace, holder)
-    route, left, right, near, far = await asyncio.gather(
+    route, readings, near, far = await asyncio.gather(
         _route(thing, plan, adapters, holder),
-        source.look(want.windows),
-        target.look(want.windows),
+        _both(adapters.metrics(plan, thing.namespace, holder), want, memory),
         _reach(plan.source.cluster, want, thing, adapters, holder),
         _reach(plan.target.cluster, want, thing, adapters, holder),
     )
-    readings = (left, right) if want.windows else (None, None)
-    return route, readings[0], readings[1], (near, far)
+    left, right = readings if want.windows else (None, None)
+    return route, left, right, (near, far)
+
+
+async def _both(
+    sides: tuple[Metrics, Metrics], want: Wanted, memory: Memory
+) -> tuple[Reading, Reading]:
+    """Read both sides. The guards' longer windows are most of the cost and are seldom needed.
+
+    So a guard look begins with as many as the last one needed; should they not suffice this time,
+    all are asked for at once.
+    """
+    source, target = sides
+    if want.long_window is None and memory.windows_needed is not None:
+        few = want.windows[: memory.windows_needed]
+        readings = await asyncio.gather(source.look(few), target.look(few))
+        memory.windows_needed = windows_needed(*readings)
+        if memory.windows_needed is not None or few == want.windows:
+            return readings
+    readings = await asyncio.gather(source.look(want.windows), target.look(want.windows))
+    memory.windows_needed = windows_needed(*readings)
+    return readings
 
 
 async def _route(thing: Object, plan: Plan, adapters: Adapters, holder: str) -> Route:
