@@ -173,18 +173,17 @@ def _counting(costs: Costs) -> ExitStack:
     """Put counters around the parts; undone at the end."""
     stack = ExitStack()
 
-    def put(home: Any, name: str, counted: Any) -> None:
+    def put(home: Any, name: str, counter: Callable[..., Any], part: str) -> None:
         stack.callback(setattr, home, name, getattr(home, name))
-        setattr(home, name, counted)
+        setattr(home, name, counter(part, getattr(home, name)))
 
-    put(world, "take_apart", costs.plain("take the object apart", world.take_apart))
-    put(loop, "decide", costs.plain("decide", loop.decide))
-    put(world, "wanted", costs.plain("what is wanted", world.wanted))
-    put(world, "_route", costs.steps("the route", world._route))
-    side: Any = joined.SideMetrics
-    put(side, "look", costs.steps("reading both sides' metrics", side.look))
-    put(PrometheusClient, "query", costs.steps("requests to Prometheus", PrometheusClient.query))
-    put(joined, "sort_rows", costs.plain("  (sorting rows)", joined.sort_rows))
-    put(joined, "tell", costs.plain("  (reading numbers)", joined.tell))
-    put(report.Reporter, "report", costs.steps("report", report.Reporter.report))
+    put(world, "take_apart", costs.plain, "taking the object apart")
+    put(world, "wanted", costs.plain, "what is wanted")
+    put(world, "_route", costs.steps, "the route")
+    put(joined.SideMetrics, "look", costs.steps, "reading both sides' metrics")
+    put(PrometheusClient, "query", costs.steps, "requests to Prometheus")
+    put(joined, "sort_rows", costs.plain, "  (sorting rows)")
+    put(joined, "tell", costs.plain, "  (reading numbers)")
+    put(loop, "decide", costs.plain, "decide")
+    put(report.Reporter, "report", costs.steps, "report")
     return stack

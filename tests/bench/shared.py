@@ -18,7 +18,7 @@ import httpx
 
 from tests.bench import figures
 from tests.bench.breach import WINDOW
-from tests.bench.staging import Meter, Scene, counted
+from tests.bench.staging import Meter, Scene
 from tests.bench.visible import Visible, error_burst
 from tests.features.rollouts.stage import Stage
 from tests.lab import background
@@ -164,6 +164,3 @@ def _route(like: dict[str, Any], name: str) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": like["metadata"]["namespace"]},
         "spec": spec,
     }
-
-
-__all__ = ["Weights", "counted", "each", "measure", "tell_cost", "wait_all"]

@@ -2,11 +2,11 @@
 
 import os
 import re
-import threading
 import time
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from typing import Self
 
 from tests.bench.figures import Used
 from tests.features.rollouts.stage import Stage, allow_lease
@@ -69,7 +69,7 @@ class Meter:
         self._pids = (stage.operator.process.pid, scene.prometheus_pid)
         self.seconds = self.looks = self.operator = self.prometheus = self.resident = 0.0
 
-    def __enter__(self) -> "Meter":
+    def __enter__(self) -> Self:
         self._began = time.monotonic()
         self._looks = counted(self._operator.metrics(), "cutover_look_seconds_count")
         self._before = [Used.by(pid) for pid in self._pids]
@@ -84,12 +84,3 @@ class Meter:
             late.cpu - early.cpu for late, early in zip(after, self._before, strict=True)
         )
         self.resident = after[0].resident
-
-
-def at_once(jobs: int, work: "list[threading.Thread]") -> None:
-    """Run threads, so many at a time."""
-    for begin in range(0, len(work), jobs):
-        for thread in work[begin : begin + jobs]:
-            thread.start()
-        for thread in work[begin : begin + jobs]:
-            thread.join()

@@ -16,6 +16,7 @@ def looks(
     scrape: float,
     first: float,
     count: int,
+    *,
     lateness: float = 0.02,
     took: float = 0.05,
 ) -> list[float]:
