@@ -207,14 +207,15 @@ def _configuration(access: Access) -> Configuration:
         ca_cert_data=access.ca,
         verify_ssl=not access.insecure,
         tls_server_name=access.tls_server_name,
-        proxy=access.proxy or _proxy_of_environment(access.server),
+        proxy=access.proxy or proxy_of_environment(access.server),
     )
     # Python 3.13 is stricter than Go: it would refuse the CA of many a cluster that kubectl takes.
     configuration.disable_strict_ssl_verification = True
     return configuration
 
 
-def _proxy_of_environment(server: str) -> str | None:
+def proxy_of_environment(server: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for an address."""
     parts = urlsplit(server)
     if parts.hostname is None or proxy_bypass(parts.hostname):
         return None
