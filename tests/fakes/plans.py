@@ -59,7 +59,7 @@ QUICK: Mapping[str, Any] = {
     "settle": "20s",
     "minDuration": "40s",
     "maxDuration": "10m",
-    "minRequests": 100,
+    "minRequests": 90,
     "outageLimit": "2m",
 }
 """Short waits: a step is over within some ten looks."""

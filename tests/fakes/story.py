@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 from cutover.api.status import Status
-from tests.fakes.route import Change
+from tests.fakes.route import Change, share
 from tests.fakes.world import World
 
 
@@ -95,15 +95,16 @@ def _what_matters(status: Status) -> object:
     )
 
 
-def weights_written(world: World) -> list[int]:
-    """The target's share after each write of the operator that changed it, in percent."""
-    shares = [
-        round(max(_percent(rule.source, rule.target) for rule in change.after))
-        for change in world.route.changes
+def writes_of(world: World, since: int = 0) -> list[int]:
+    """The target's largest share after each of the operator's writes of weights, in percent."""
+    return [
+        round(max(share(rule) for rule in change.after))
+        for change in world.route.changes[since:]
         if change.who == "cutover" and change.after != change.before
     ]
-    return [shares[0], *(b for a, b in pairwise(shares) if a != b)] if shares else []
 
 
-def _percent(source: int, target: int) -> float:
-    return 100.0 * target / (source + target) if source + target else 0.0
+def weights_written(world: World) -> list[int]:
+    """The same, without repetitions."""
+    shares = writes_of(world)
+    return [*shares[:1], *(after for before, after in pairwise(shares) if before != after)]

@@ -81,6 +81,12 @@ class World:
         return Status.model_validate(self.rollouts.status)
 
     @property
+    def step(self) -> int:
+        """Index of the stored step; -1 before the first."""
+        step: dict[str, int] = self.rollouts.status.get("step") or {}
+        return step.get("index", -1)
+
+    @property
     def since_start(self) -> timedelta:
         return self.now - self.start
 

@@ -93,17 +93,23 @@ def unproven_too_long(seen: Observation, status: Status, plan: Plan) -> str | No
 
 
 def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelta | None:
-    """Time since nothing but proof is missing; None where something else is waited for."""
+    """Time since nothing but proof is missing; None where something else is waited for.
+
+    Evidence that began afresh has the whole time again.
+    """
     step, weights = status.step, status.weights
     if step is None or weights.applied_at is None or weights.applied != weights.desired:
         return None
-    on_weight = clocks.waited(weights.applied_at, seen.now)
+    longest = clocks.waited(weights.applied_at, seen.now)
+    if status.evidence_since is not None:
+        gathered = clocks.waited(status.evidence_since, seen.now)
+        longest = min(longest, gathered + parse_duration(plan.analysis.settle))
     match step.kind:
         case StepKind.WEIGHT:
-            return on_weight
+            return longest
         case StepKind.PAUSE | StepKind.SOAK:
             length = clocks.step_length(plan.steps[step.index])
-            return min(on_weight, clocks.waited(step.started_at, seen.now) - length)
+            return min(longest, clocks.waited(step.started_at, seen.now) - length)
         case StepKind.APPROVAL:
             return None
 
@@ -111,6 +117,8 @@ def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelt
 def _undelivered(status: Status, plan: Plan) -> str | None:
     weights = status.weights
     if plan.traffic.delivery.check is DeliveryCheck.REPORT or weights.delivery_ok is True:
+        return None
+    if weights.standing is not None:
         return None
     return weights.delivery_message or "too few requests to see that the weight is delivered"
 

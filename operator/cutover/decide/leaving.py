@@ -83,7 +83,6 @@ def _put_back(
     reason, why = (alarm.reason, alarm.message) if alarm else ("RollingBack", "")
     action = RollBack(original, claim, reason, why)
     if not seen.trouble:
-        status = status.model_copy(update={"release_failing_since": None})
         first = status.rollback is not None and status.rollback.decided_at == seen.now
         again = AT_ONCE if first else _again(status, seen.now)
         return Decision(status, action, look_again=again, said=said)

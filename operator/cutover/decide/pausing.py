@@ -98,7 +98,7 @@ def _another_chance(seen: Observation, status: Status, plan: Plan) -> Status:
 def _from_live_weights(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Status:
     """Begin the step that the weights on the route belong to, with its whole waiting time."""
     live = ceil(route.highest)
-    exact = shows(route.rules, from_status(status.original), live)
+    exact = route.declared == live and shows(route.rules, from_status(status.original), live)
     weights = status.weights.model_copy(
         update={
             "desired": live,

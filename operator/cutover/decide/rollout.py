@@ -168,7 +168,8 @@ def _delivered(seen: Observation, status: Status, look: FullLook) -> Status:
     """Hold the counters against the declared weight.
 
     Nothing is concluded before ``settle`` is over, since what the source still answers then was sent
-    before; nor from too few requests, so that what was proven of this weight stays proven.
+    before; nor from too few requests, so that what was proven of this weight stays proven; nor of
+    weights that somebody else left, which may differ from rule to rule.
     """
     counts: list[float] = []
     for reading in (look.source, look.target):
@@ -189,7 +190,7 @@ def _delivered(seen: Observation, status: Status, look: FullLook) -> Status:
         baseline=_baseline(status.baseline),
     )
     update: dict[str, object] = {}
-    if look.gathering and result.ok is not None:
+    if look.gathering and result.ok is not None and status.weights.standing is None:
         update |= {
             "delivery_ok": result.ok,
             "delivery_message": "" if result.ok else result.message,

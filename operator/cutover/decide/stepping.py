@@ -20,15 +20,15 @@ from cutover.decide.weights import shows, weights_at
 def take_step(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision:
     """Decide for the step in force, on a route that is ours and shows what it should."""
     assert status.step is not None  # noqa: S101 - Progressing begins with a step
-    weights = status.weights
+    step, weights = plan.steps[status.step.index], status.weights
     written = weights.desired is not None and shows(
         route.rules, from_status(status.original), weights.desired
     )
-    if weights.applied_at is None and (weights.applied or 0) > 0 and not written:
+    arrives = step.kind is StepKind.WEIGHT and written
+    if weights.applied_at is None and (weights.applied or 0) > 0 and not arrives:
         if not route.accepted:
             return _not_taken(status, plan, route)
         return Decision(record.clock_started(status, seen.now), look_again=guard_interval(plan))
-    step = plan.steps[status.step.index]
     match step.kind:
         case StepKind.WEIGHT:
             return _weight_step(seen, status, plan, route, written=written)
@@ -159,8 +159,8 @@ def proven(seen: Observation, status: Status, plan: Plan, *, within: timedelta) 
 
 
 def delivered(status: Status, plan: Plan) -> bool:
-    """Whether counters show the weight, or need not."""
-    if plan.traffic.delivery.check is DeliveryCheck.REPORT:
+    """Whether counters show the weight, or need not: what somebody else left there was never ours."""
+    if plan.traffic.delivery.check is DeliveryCheck.REPORT or status.weights.standing is not None:
         return True
     return status.weights.delivery_ok is True
 
