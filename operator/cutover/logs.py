@@ -21,7 +21,7 @@ _SECRETS = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), "***"),
     (
         re.compile(
-            r"(?i)(token|password|secret|api[_-]?key)(['\"]?\s*[=:]\s*['\"]?)[^\s&,;'\"]{6,}"
+            r"(?i)(?<!first-)(token|password|secret|api[_-]?key)(['\"]?\s*[=:]\s*['\"]?)[^\s&,;'\"]{6,}"
         ),
         r"\1\2***",
     ),

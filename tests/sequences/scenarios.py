@@ -440,7 +440,7 @@ def route_out_of_reach_after_the_intent() -> Story:
     story.do("world", "Prometheus goes away", lambda w: gap(w, Missing.UNREACHABLE))
     world.run(60.0)
     story.do("world", "the route's API server is back", find)
-    world.run(60.0)
+    world.run(50.0)
     story.do("world", "Prometheus is back", lambda w: gap(w, None))
     return run_out(story)
 

@@ -21,7 +21,7 @@ from cutover.clusters.secrets import MAX_AGE, MISSING, REFUSED, Secret, Secrets
 from cutover.decide.observation import Refusal, SideReach
 
 _KEYS = ("kubeconfig", "value")
-_REACH_OK, _REACH_FAILED = 60.0, 10.0
+_REACH_OK, _REACH_FAILED = 15.0, 10.0
 _REFRESH_GAP = 1.0
 """Seconds: a wrong token must not become a stream of Secret reads."""
 
@@ -111,7 +111,7 @@ class Clusters:
         self._close_unused()
 
     async def reach(self, ref: ClusterRef, namespace: str, holder: str) -> SideReach:
-        """Ask the cluster for its version; the answer is kept for a minute, a failure for 10 s."""
+        """Ask the cluster for its version; the answer is kept for 15 s, a failure for 10 s."""
         connection = await self.connect(ref, namespace, holder)
         if isinstance(connection, Refusal):
             return SideReach(False, connection.reason, connection.message)

@@ -184,14 +184,39 @@ def _adopt(seen: Observation, status: Status, plan: Plan, claim: Claim) -> Decis
 
 def _preflight(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision:
     decision = Decision(status, finalizer=True, look_again=RETRY)
-    if metrics_obstacle(seen, plan) is not None or not route.accepted:
-        return decision
+    obstacle = preflight_obstacle(seen, plan, route)
+    if obstacle is not None:
+        return replace(decision, said=_obstacle_said(seen, obstacle))
     if not baseline_is_clean(seen, status):
         return decision
     claim = claims.claim_for(seen, status, route.rules)
     if route.claim != claim:
         return replace(decision, action=ClaimRoute(claim), look_again=AT_ONCE)
     return replace(decision, status=_begun(seen, status, plan, route), look_again=AT_ONCE)
+
+
+def preflight_obstacle(seen: Observation, plan: Plan, route: RouteSeen) -> Refusal | None:
+    """Say what keeps the first step from beginning, with the field to mend."""
+    if not route.accepted:
+        return Refusal("NotAccepted", f"the gateway has not accepted the route: {route.acceptance}")
+    gap = metrics_obstacle(seen, plan)
+    if gap is not None:
+        return Refusal(gap.missing.value, gap.message)
+    for name, reach in (("source", seen.source_reach), ("target", seen.target_reach)):
+        if reach.reachable is False:
+            return Refusal(reach.reason, f"spec.{name}.cluster: {reach.message}")
+    return None
+
+
+def _obstacle_said(seen: Observation, obstacle: Refusal) -> tuple[Said, ...]:
+    """Tell of an obstacle once per spec and subject: its numbers change from look to look."""
+    if seen.source is None:
+        return ()
+    known = f"preflight: {obstacle.message.partition(':')[0]}"
+    old = seen.status.observed_generation == seen.commands.generation
+    if old and seen.status.message.startswith(known):
+        return ()
+    return (Said(obstacle.reason, obstacle.message, warning=True),)
 
 
 def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Status:
@@ -252,7 +277,16 @@ def metrics_obstacle(seen: Observation, plan: Plan) -> Gap | None:
 
 
 def _side_gap(plan: Plan, reading: Reading | None, *, needs_data: bool) -> Gap | None:
-    window = window_of(reading, REFERENCE_WINDOW)
+    """Say what cannot be read, neither over the long window nor over what came last.
+
+    A server that was started a minute ago with other buckets has a past that cannot be added up.
+    """
+    windows = (window_of(reading, REFERENCE_WINDOW), _baseline_reading(reading))
+    gaps = [_window_gap(plan, window, needs_data=needs_data) for window in windows]
+    return gaps[0] if all(gaps) else None
+
+
+def _window_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: bool) -> Gap | None:
     if not isinstance(window, WindowReading):
         return window or Gap(Missing.NO_DATA, "not read yet")
     for gate in plan.gates:

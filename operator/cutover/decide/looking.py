@@ -69,7 +69,7 @@ def wanted(
     scrape = scrape_seconds or SCRAPE_UNKNOWN
     if status.phase is Phase.PREFLIGHT:
         windows = (baseline_window(scrape), REFERENCE_WINDOW)
-        return Wanted(route=True, windows=windows, long_window=REFERENCE_WINDOW, reach=full)
+        return Wanted(route=True, windows=windows, long_window=REFERENCE_WINDOW, reach=True)
     return _while_moving(status, plan, now, scrape, full=full)
 
 

@@ -8,7 +8,7 @@ from cutover.api.status import PauseCause, Phase, Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.decision import Decision
-from cutover.decide.entering import baseline_is_clean, metrics_obstacle
+from cutover.decide.entering import baseline_is_clean, preflight_obstacle
 from cutover.decide.looking import has_traffic
 from cutover.decide.observation import Gap, Observation, RouteSeen, SideReading
 from cutover.decide.stepping import is_approved, may_raise
@@ -79,14 +79,14 @@ def _preflight(seen: Observation, status: Status, decision: Decision) -> str:
         return decision.refusal.message
     if decision.trouble is not None:
         return f"preflight: {decision.trouble.message}"
-    if isinstance(seen.route, RouteSeen) and not seen.route.accepted:
-        return f"preflight: the gateway has not accepted the route: {seen.route.acceptance}"
-    gap = metrics_obstacle(seen, status.plan) if status.plan is not None else None
-    if gap is not None and seen.source is not None:
-        return f"preflight: {gap.message}"
+    route, plan = seen.route, status.plan
+    if isinstance(route, RouteSeen) and plan is not None and seen.source is not None:
+        obstacle = preflight_obstacle(seen, plan, route)
+        if obstacle is not None:
+            return f"preflight: {obstacle.message}"
     if status.trouble:
         return f"preflight: the route cannot be claimed: {status.trouble}"
-    if gap is not None:
+    if seen.source is None:
         return "preflight: reading both sides"
     if not baseline_is_clean(seen, status):
         return "preflight: measuring what the target serves besides the route"

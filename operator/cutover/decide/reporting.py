@@ -164,7 +164,7 @@ def _analysis(seen: Observation, status: Status) -> list[Row]:
         if gap is not None:
             return [(kind, FALSE, gap.missing.value, gap.message)]
         return [(kind, TRUE, "Readable", "both sides' metrics can be read")]
-    if seen.long_window is None or seen.source is None:
+    if seen.source is None:
         return []
     for side, reading in (("source", seen.source), ("target", seen.target)):
         if isinstance(reading, Gap) and reading.missing is not Missing.NO_DATA:
@@ -182,12 +182,15 @@ def _reach(seen: Observation) -> list[Row]:
         (ConditionType.TARGET_REACHABLE, seen.target_reach),
     )
     known = {one.type for one in seen.status.conditions}
-    for kind, reach in sides:
+    for (kind, reach), name in zip(sides, ("source", "target"), strict=True):
         if reach.reachable is None:
             if kind not in known:
                 rows.append((kind, UNKNOWN, "NotLookedAt", "not looked at yet"))
             continue
-        rows.append((kind, TRUE if reach.reachable else FALSE, reach.reason, reach.message))
+        if reach.reachable:
+            rows.append((kind, TRUE, reach.reason, reach.message))
+        else:
+            rows.append((kind, FALSE, reach.reason, f"spec.{name}.cluster: {reach.message}"))
     return rows
 
 

@@ -132,10 +132,12 @@ def _with_edits(
 
 
 def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
-    """Add a full look to the evidence: gates, delivered weight, outage."""
+    """Add a full look to the evidence: gates, delivered weight. An outage shows in any look."""
     window, source, target = seen.long_window, seen.source, seen.target
-    if window is None or source is None or target is None or not has_traffic(status):
+    if source is None or target is None or not has_traffic(status):
         return status
+    if window is None:
+        return _outage(seen, status)
     gathering = clocks.settled(status, plan.analysis, seen.now)
     if gathering:
         since = status.evidence_since or evidence_start(status, plan.analysis, seen.now)
@@ -153,7 +155,7 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
 
 
 def _outage(seen: Observation, status: Status) -> Status:
-    """Note since when metrics cannot be read; forget it at the first full look that can read all."""
+    """Note since when metrics cannot be read; forget it at the first look that can read all."""
     unread = any(
         isinstance(one, Gap) and one.missing is not Missing.NO_DATA
         for one in (seen.source, seen.target)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +37,14 @@ class Operator:
     """`python -m cutover`, as a ServiceAccount with the Role that is installed."""
 
     def __init__(
-        self, kubeconfig: str, namespace: str, folder: Path, name: str = "operator"
+        self,
+        kubeconfig: str,
+        namespace: str,
+        folder: Path,
+        name: str = "operator",
+        watching: Sequence[str] = (),
     ) -> None:
+        self.watching = ",".join(watching) or namespace
         self.port = free_ports(1)[0]
         self.namespace = namespace
         self.watched = namespace
@@ -116,17 +122,23 @@ class Stage:
     def send(self, rate: float = RATE, **options: Any) -> Traffic:
         """Live traffic through the gateway until the end of the test."""
         traffic = Traffic(
-            self.lab, self.route.host, rate=rate, log=self.folder / "traffic.log", **options
+            self.lab,
+            self.route.host,
+            rate=rate,
+            log=self.folder / f"traffic-{self.namespace}.log",
+            **options,
         )
         self.traffic = self.stack.enter_context(traffic)
         return self.traffic
 
-    def run_operator(self, server: str | None = None, name: str = "operator") -> Operator:
+    def run_operator(
+        self, server: str | None = None, name: str = "operator", watching: Sequence[str] = ()
+    ) -> Operator:
         """An operator for this namespace alone; ``server`` may be a proxy before the API server."""
         kubeconfig = self.cluster.kubeconfig_for(
             user=OPERATOR, server=server, namespace=self.namespace
         )
-        operator = Operator(kubeconfig, self.namespace, self.folder, name).start()
+        operator = Operator(kubeconfig, self.namespace, self.folder, name, watching).start()
         self.stack.callback(operator.stop)
         self.operator = operator
         return operator
