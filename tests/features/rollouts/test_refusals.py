@@ -15,7 +15,7 @@ from tests.lab.ports import free_ports
 pytestmark = pytest.mark.lab
 
 Json = dict[str, Any]
-SECRET = "gke-usc1"  # noqa: S105 - a name
+SECRET = "gke-usc1"
 
 
 def _good(stage: Stage) -> str:
