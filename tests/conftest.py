@@ -14,12 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 sys.path.append(str(Path(__file__).parents[1]))
 
 from tests.lab import Cluster, Lab, Slot, parts
 from tests.lab.kind import KindUnavailableError, kind_clusters
 from tests.lab.session import borrowed_slot, end_shared_lab, shared_lab
+
+# The same examples in every run, so that a change is judged by itself; `HYPOTHESIS_PROFILE=search`
+# looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 FOLDER = pytest.StashKey[Path]()
 OWNER = pytest.StashKey[int]()

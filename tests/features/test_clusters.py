@@ -276,7 +276,7 @@ async def test_a_cluster_that_hangs_costs_no_more_than_the_deadline(
         answers = await asyncio.gather(
             *(connection.get("/version", deadline=0.5) for _ in range(80))
         )
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 80 * 0.5 / 4
         assert {type(answer) for answer in answers} == {Failed}
         proxy.pass_through()
         assert isinstance(await connection.get("/version"), Ok)

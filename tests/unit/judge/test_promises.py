@@ -31,7 +31,7 @@ JUDGES = [pytest.param(latency, id="latency"), pytest.param(errors, id="errors")
 ORDER = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
 
 weights = st.sampled_from([1, 2, 5, 10, 25, 50, 75, 99])
-shares = st.one_of(st.floats(0, 0.2), st.floats(0, 1))
+shares = st.one_of(st.just(0.0), st.floats(1e-6, 0.2), st.floats(1e-6, 1))
 references = st.none() | st.builds(
     Reference, shares, st.floats(1, 1e5), st.floats(0, 0.2), st.floats(1, 1000)
 )
