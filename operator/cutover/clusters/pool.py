@@ -207,15 +207,14 @@ def _configuration(access: Access) -> Configuration:
         ca_cert_data=access.ca,
         verify_ssl=not access.insecure,
         tls_server_name=access.tls_server_name,
-        proxy=access.proxy or proxy_of_environment(access.server),
+        proxy=access.proxy or _proxy_of_environment(access.server),
     )
     # Python 3.13 is stricter than Go: it would refuse the CA of many a cluster that kubectl takes.
     configuration.disable_strict_ssl_verification = True
     return configuration
 
 
-def proxy_of_environment(server: str) -> str | None:
-    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for an address."""
+def _proxy_of_environment(server: str) -> str | None:
     parts = urlsplit(server)
     if parts.hostname is None or proxy_bypass(parts.hostname):
         return None

@@ -14,11 +14,9 @@ import ssl
 from dataclasses import dataclass
 from typing import Final
 
-import aiohttp
-from yarl import URL
+import httpx
 
 from cutover.api.spec import Prometheus
-from cutover.clusters.pool import proxy_of_environment
 from cutover.decide.observation import Gap, Missing
 from cutover.metrics.answers import Answer, TooSlow, read_answer
 from cutover.metrics.credentials import Credentials, Secrets, resolve, tls_context
@@ -30,17 +28,11 @@ LARGEST_ANSWER: Final = 8 * 2**20
 """Bytes; a look's answer has some 30 KiB."""
 IDLE: Final = 900.0
 """Seconds after which an unused client is closed."""
-_CONNECTIONS: Final = 32
-_KEEP_ALIVE: Final = 60.0
-_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
-_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
-_STALE: Final = (
-    aiohttp.ServerDisconnectedError,
-    aiohttp.ClientOSError,
-    aiohttp.ClientPayloadError,
-    ConnectionError,
+_CONNECTIONS: Final = httpx.Limits(
+    max_connections=32, max_keepalive_connections=8, keepalive_expiry=60.0
 )
-"""The connection ended; so does one that could not be made (``ClientConnectorError``), and that is no stale one."""
+_FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
+_STALE: Final = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 _CERTIFICATE_WANTED: Final = ("certificate required", "bad certificate", "handshake failure")
 
 
@@ -50,19 +42,21 @@ class PrometheusClient:
     def __init__(self, address: str, credentials: Credentials, tls: ssl.SSLContext) -> None:
         self.address = address.rstrip("/")
         self._credentials = credentials
-        self._url = URL(f"{self.address}/api/v1/query")
+        self._url = httpx.URL(f"{self.address}/api/v1/query")
+        self._extensions = (
+            {"sni_hostname": credentials.server_name} if credentials.server_name else {}
+        )
         # Compressing pays over a long way, which is https, and costs both ends more than it saves nearby.
         self._headers = (
-            _FORM if self._url.scheme == "https" else _FORM | {"Accept-Encoding": "identity"}
+            _FORM if self._url.scheme == "https" else _FORM | {"accept-encoding": "identity"}
         )
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=tls, limit=_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE
-            ),
+        self._http = httpx.AsyncClient(
+            verify=tls,
             headers=list(credentials.headers),
-            timeout=_NO_TIMEOUT,  # query() has one deadline over everything
-            cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=None if _is_loopback(self._url.host or "") else proxy_of_environment(address),
+            limits=_CONNECTIONS,
+            timeout=None,  # noqa: S113 - query() has one deadline over everything
+            follow_redirects=False,
+            trust_env=not _is_loopback(self._url.host),
         )
 
     async def query(
@@ -81,41 +75,43 @@ class PrometheusClient:
                 f"{self.address} did not answer within {deadline:g} s: is it up, is there a"
                 " firewall between, is the query too much for it?",
             )
-        except (aiohttp.ClientError, OSError) as error:
+        except (httpx.HTTPError, OSError) as error:
+            # OSError: TLS alerts that come with the answer (ssl.SSLError) pass httpx as they are.
             return self._unreachable(error)
 
     async def aclose(self) -> None:
         """Close its connections."""
-        await self._http.close()
+        await self._http.aclose()
 
     async def _ask(self, form: str) -> Answer:
         try:
             return await self._post(form)
-        except _STALE as error:
-            if isinstance(error, aiohttp.ClientConnectorError):
-                raise
+        except _STALE:
             return await self._post(form)
 
     async def _post(self, form: str) -> Answer:
-        async with self._http.post(
+        asked = self._http.build_request(
+            "POST",
             self._url,
-            data=form.encode(),
+            content=form.encode(),
             headers=self._headers,
-            allow_redirects=False,
-            server_hostname=self._credentials.server_name,
-        ) as answer:
+            extensions=dict(self._extensions),
+        )
+        answer = await self._http.send(asked, stream=True)
+        try:
             body = bytearray()
-            async for chunk in answer.content.iter_any():
+            async for chunk in answer.aiter_bytes():
                 body += chunk
                 if len(body) > LARGEST_ANSWER:
-                    answer.close()
                     return Gap(
                         Missing.UNREACHABLE,
                         f"{self.address} answered with more than {LARGEST_ANSWER >> 20} MiB: is it a"
                         " Prometheus, does a custom expression give every series?",
                     )
+        finally:
+            await answer.aclose()
         hide = self._credentials.hide
-        return read_answer(self.address, answer.status, answer.headers, bytes(body), hide)
+        return read_answer(self.address, answer.status_code, answer.headers, bytes(body), hide)
 
     def _unreachable(self, error: Exception) -> Gap:
         words = self._credentials.hide(str(error) or type(error).__name__)
@@ -131,7 +127,7 @@ class PrometheusClient:
                 f"the certificate of {self.address} was not accepted ({words}): check tlsConfig.ca"
                 " and serverName",
             )
-        if isinstance(error, _STALE) and not isinstance(error, aiohttp.ClientConnectorError):
+        if isinstance(error, _STALE):
             # A refused client certificate often looks like this: the connection ends before its alert is read.
             wanted = ", does it want a client certificate" if self._url.scheme == "https" else ""
             return Gap(
@@ -202,10 +198,10 @@ class PrometheusPool:
 
     def _open(self, where: Prometheus, credentials: Credentials) -> _Kept | Gap:
         try:
-            url = URL(where.address)
-        except ValueError as error:
+            url = httpx.URL(where.address)
+        except (ValueError, httpx.InvalidURL) as error:
             return Gap(Missing.UNREACHABLE, f"prometheus.address is no URL ({error}): correct it")
-        if url.user is not None or url.password is not None:
+        if url.userinfo:
             return Gap(
                 Missing.CREDENTIALS,
                 "prometheus.address holds a user name or password: move them to a Secret and basicAuth",
@@ -224,7 +220,7 @@ class PrometheusPool:
         if credentials.ca is not None or credentials.certificate is not None:
             return tls_context(credentials)
         if self._system_tls is None:
-            self._system_tls = ssl.create_default_context()
+            self._system_tls = httpx.create_ssl_context()
         return self._system_tls
 
 
