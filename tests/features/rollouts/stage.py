@@ -44,10 +44,9 @@ class Operator:
         name: str = "operator",
         watching: Sequence[str] = (),
     ) -> None:
-        self.watching = ",".join(watching) or namespace
         self.port = free_ports(1)[0]
         self.namespace = namespace
-        self.watched = namespace
+        self.watched = ",".join(watching) or namespace
         """The namespaces to watch; empty: all."""
         self._kubeconfig = folder / f"{name}.kubeconfig"
         self._kubeconfig.write_text(kubeconfig)
