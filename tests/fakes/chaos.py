@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, currently_in_test_context, note, settings
+from hypothesis import HealthCheck, Phase, currently_in_test_context, note, settings
 from hypothesis import strategies as st
 
 from cutover.decide.observation import Claim, Gap, Missing, RuleWeights
@@ -16,8 +16,10 @@ from tests.fakes.world import World
 
 EXAMPLES = int(os.environ.get("CUTOVER_EXAMPLES", "0"))
 """Set it to look longer than the suite does, for example to 2000 and with another seed each time."""
+SHRINKS = "CUTOVER_NO_SHRINKING" not in os.environ
 tried = settings(
     max_examples=EXAMPLES or 25,
+    phases=list(Phase) if SHRINKS else [Phase.explicit, Phase.generate],
     derandomize=not EXAMPLES,
     deadline=None,
     print_blob=True,

@@ -29,7 +29,7 @@ TRANSITIONS: Final[Mapping[Phase, Mapping[Phase, str]]] = {
         Phase.ROLLING_BACK: "abort, guard, failed gate or deletion",
     },
     Phase.SOAKING: {
-        Phase.PROGRESSING: "somebody lowered the weight; resumed below 100 %",
+        Phase.PROGRESSING: "resumed after somebody lowered the weight",
         Phase.COMPLETED: "soak passed, or deleted with Keep",
         Phase.ROLLING_BACK: "abort, guard, failed gate or deletion",
     },

@@ -130,7 +130,9 @@ def test_whatever_else_a_look_shows_the_decision_is_to_roll_back(
     if why == "latched":
         seen = replace(seen, latched="ErrorBurst", latched_message="half of them failed")
     else:
-        seen = replace(seen, commands=replace(seen.commands, **{why: True}))
+        commands = seen.commands
+        abort, deleting = why == "abort", why == "deleting"
+        seen = replace(seen, commands=replace(commands, abort=abort, deleting=deleting))
     decision = decide(seen)
     assert isinstance(decision.action, RollBack)
     assert all(rule.target == 0 for rule in decision.action.original)

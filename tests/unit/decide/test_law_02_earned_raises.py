@@ -5,7 +5,7 @@ enough evidence, and only when the weight before was accepted by the gateway and
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutover.decide.observation import RuleWeights
+from cutover.decide.observation import Gap, Missing, RuleWeights
 from tests.fakes import chaos
 from tests.fakes.chaos import ENOUGH, Event, brisk, brisk_world, edit, play, schedules, tried
 from tests.fakes.promises import raises_are_earned
@@ -74,7 +74,7 @@ def test_an_old_intent_is_judged_again_before_it_is_written(away: float, since: 
     world.route.unreadable = "Unreachable: no route to host"
     world.run(away)
     if since == "blind":
-        world.sides.target.gap = chaos.Gap(chaos.Missing.UNREACHABLE, "no answer")
+        world.sides.target.gap = Gap(Missing.UNREACHABLE, "no answer")
     elif since == "edited":
         world.do(lambda w: chaos._steps(w, "stricter"))
     else:
@@ -113,7 +113,7 @@ def test_nothing_is_raised_during_a_pause(why: str, moment: float) -> None:
     elif why == "hand":
         world.do(lambda w: w.route.set_by("kubectl-edit", 2))
     else:
-        world.sides.source.gap = chaos.Gap(chaos.Missing.UNREACHABLE, "no answer")
+        world.sides.source.gap = Gap(Missing.UNREACHABLE, "no answer")
         world.run(80.0)
         world.sides.source.gap = None
     world.run(ENOUGH)

@@ -74,6 +74,19 @@ def _costs(event: Event) -> float:
 
 
 @tried
+@given(st.floats(1.0, 200.0))
+def test_a_restart_repeats_no_waiting_time(moment: float) -> None:
+    """The next look may come a look later than it would have; nothing is waited for twice."""
+    world = brisk_world(brisk(STEPS))
+    times = _times(world)
+    world.run(moment)
+    world.do(lambda w: w.restart())
+    world.run(2 * ENOUGH)
+    for step in ORDER:
+        assert times[step] <= BASE[step] + LOOK + timedelta(seconds=2)
+
+
+@tried
 @given(st.integers(0, 5), st.sampled_from([10, 50, 100]))
 def test_dying_at_any_point_around_a_raise_leaves_the_intent_stored(
     point: int, weight: int

@@ -112,7 +112,7 @@ def test_nothing_is_raised_from_nothing_while_nobody_can_watch(how: str) -> None
     else:
         world.sides.target.overlaps = True
     world.do(lambda w: chaos.edit(w, approved=[{"name": "go", "attempt": 1}]))
-    world.run(120.0)
+    world.run(45.0)
     assert weights_written(world) == []
     world.sides.target.gap, world.sides.target.overlaps = None, False
     world.run(30.0)

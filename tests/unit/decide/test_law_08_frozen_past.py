@@ -2,6 +2,7 @@
 rewrite the past is refused with a reason while the rollout goes on by the frozen plan.
 """
 
+from functools import partial
 from typing import Any
 
 from hypothesis import assume, given
@@ -80,7 +81,7 @@ def test_whatever_is_edited_what_was_done_stays_as_it_was(
     world.watchers += [frozen, raises_are_earned()]
     for seconds, draft in edits:
         world.run(seconds)
-        world.do(lambda w, draft=draft: edit(w, steps=draft))
+        world.do(partial(edit, steps=draft))
     world.run(ENOUGH)
 
 

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from cutover.api.status import PauseCause
 from cutover.decide.observation import RuleWeights
 from tests.fakes import chaos
-from tests.fakes.chaos import ENOUGH, Event, brisk, brisk_world, edit, play, schedules, tried
+from tests.fakes.chaos import (
+    BRISK_STEPS,
+    ENOUGH,
+    Event,
+    brisk,
+    brisk_world,
+    edit,
+    play,
+    schedules,
+    tried,
+)
 from tests.fakes.story import writes_of
 from tests.fakes.world import World
 
@@ -89,7 +99,7 @@ def test_the_sixth_enforcement_in_ten_minutes_is_a_pause(
         if restart is not None:
             world.restart()
             world.run(restart)
-        if world.status.pause is not None:
+        if "pause" in world.rollouts.status:
             break
         world.do(lambda w: w.route.set_by("argocd", 70))
         now = world.since_start.total_seconds()
@@ -129,7 +139,7 @@ def test_a_raise_that_somebody_undoes_before_the_gateway_took_it_is_a_stop(
 def test_a_stop_while_soaking_goes_back_to_the_step_it_left(
     mode: str, weight: int, pause_first: bool
 ) -> None:
-    steps = [{"weight": 10}, {"weight": 50}, {"weight": 100}, {"soak": {"duration": "1h"}}]
+    steps = [*BRISK_STEPS[:3], {"soak": {"duration": "1h"}}]
     world = brisk_world(brisk(steps, traffic={"onOverride": mode}))
     world.run(ENOUGH)
     assert world.status.phase == "Soaking"

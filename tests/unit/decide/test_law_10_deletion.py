@@ -13,12 +13,22 @@ from hypothesis import strategies as st
 from cutover.api import ON_DELETE
 from cutover.decide.observation import RuleWeights
 from tests.fakes import chaos
-from tests.fakes.chaos import ENOUGH, EXAMPLES, Event, brisk, brisk_world, edit, schedules, tried
+from tests.fakes.chaos import (
+    BRISK_STEPS,
+    ENOUGH,
+    EXAMPLES,
+    Event,
+    brisk,
+    brisk_world,
+    edit,
+    schedules,
+    tried,
+)
 from tests.fakes.promises import phases_follow_the_table, weight_only_falls_on_rollback
 from tests.fakes.world import World
 
 RULES = (RuleWeights(0, 7, 0), RuleWeights(3, 10, 0, 90))
-moments = st.sampled_from([0.0, 0.01, 0.05, 1.0, 33.0, 62.0, 100.0, 150.0])
+moments = st.sampled_from([0.0, 0.01, 0.03, 0.05, 1.0, 33.0, 62.0, 100.0, 150.0])
 BEFORE = (chaos.gaps, chaos.pauses, chaos.edits, chaos.restarts, chaos.gateway_stuck)
 MEANWHILE = (
     chaos.gaps,
@@ -33,8 +43,7 @@ MEANWHILE = (
 
 
 def _world() -> World:
-    steps = [{"weight": 10}, {"weight": 50}, {"weight": 100}, {"soak": {"duration": "1h"}}]
-    world = brisk_world(brisk(steps), rules=RULES)
+    world = brisk_world(brisk([*BRISK_STEPS[:3], {"soak": {"duration": "1h"}}]), rules=RULES)
     world.watchers += [weight_only_falls_on_rollback(), phases_follow_the_table()]
     return world
 
