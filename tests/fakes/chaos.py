@@ -277,6 +277,8 @@ def _claim(world: World, whose: str, length: float) -> None:
 
 def _rules(world: World, how: str, length: float) -> None:
     before = world.route.rules
+    if world.route.problem is not None:
+        return
     changed = {
         "added": (*before, RuleWeights(7, 1, 0)),
         "removed": (),

@@ -355,8 +355,6 @@ def route_gets_another_rule() -> Story:
     story.do("git", "adds a rule to the route", lambda w: w.route.set_by("argocd", more))
     story.world.run(12 * MINUTE)
     story.do("git", "takes it away", lambda w: w.route.set_by("argocd", (RuleWeights(0, 95, 5),)))
-    story.world.run(MINUTE)
-    resume(story)
     return run_out(story)
 
 

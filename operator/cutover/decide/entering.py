@@ -102,6 +102,8 @@ def route_obstacle(seen: Observation, plan: Plan) -> Refusal | None:
 def _claim_obstacle(seen: Observation, route: RouteSeen) -> Refusal | None:
     if route.problem is not None:
         return Refusal(route.problem_reason or "RouteUnusable", route.problem)
+    if not route.rules:
+        return Refusal("BackendNotFound", "no rule of the route names both backends: add them")
     other = claims.foreign(seen, route)
     return None if other is None else claims.in_use(other)
 

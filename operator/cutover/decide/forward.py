@@ -4,7 +4,7 @@ The default is to stay; going on needs a reason, and it is in words.
 """
 
 from cutover.api.status import PauseCause, Plan, Status
-from cutover.decide import claims
+from cutover.decide import claims, record
 from cutover.decide.clocks import AT_ONCE, SOON
 from cutover.decide.decision import ClaimRoute, Decision, Said
 from cutover.decide.enforcing import answer_override
@@ -58,7 +58,7 @@ def _with_route(seen: Observation, status: Status, plan: Plan, route: RouteSeen)
         return answer_override(seen, status, plan, route, override)
     obstacle = _obstacle(status, route)
     if obstacle is not None:
-        return _stands(seen, status, plan, obstacle)
+        return _stands(seen, record.clock_stopped(status), plan, obstacle)
     status = begun(seen, status, plan)
     if status.pause is None:
         return take_step(seen, status, plan, route)

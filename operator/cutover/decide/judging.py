@@ -7,7 +7,7 @@ adds is the difference to the sums so far.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cutover.api.quantities import format_duration, parse_duration, parse_ratio, parse_share
 from cutover.api.spec import Gate
@@ -22,7 +22,7 @@ from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.observation import Gap, Missing, Reading, SideReading, WindowReading
 from cutover.judge.errors import ErrorRule, judge_errors
-from cutover.judge.evidence import Count, Evidence, Reference, accumulate, freeze
+from cutover.judge.evidence import Count, Evidence, Reference, SideSums, accumulate, freeze
 from cutover.judge.histogram import Buckets, aligned, share_above, snap
 from cutover.judge.latency import LatencyRule, judge_latency
 from cutover.judge.verdict import Judgement
@@ -108,6 +108,44 @@ def added(sums: Evidence, counts: GateCounts) -> tuple[Count, Count]:
 def _more(before: Count, now: Count) -> Count:
     total = max(0.0, now.total - before.total)
     return Count(total, min(total, max(0.0, now.bad - before.bad)))
+
+
+def gathered(
+    evidence: Evidence,
+    counts: tuple[Count, Count],
+    reference: Reference | None,
+    looks: int,
+) -> Evidence:
+    """Add what came since the sums were kept; as many ``looks`` as would have been taken lie in it.
+
+    After an outage, or because numbers are stored but once in a while, it is more than one. How bad
+    requests lay over them is not known: as one look they would outweigh all that follow, so they
+    are counted as equal looks, and of more than two the excess is not counted at all.
+    """
+    whole = accumulate(evidence, *counts, reference)
+    if looks <= 1:
+        return whole
+    source, target = counts
+    spread = whole if looks == 2 else evidence
+    return Evidence(
+        source=_in_parts(evidence.source, source, looks),
+        target=_in_parts(evidence.target, target, looks),
+        excess=spread.excess,
+        excess_squared=spread.excess_squared,
+    )
+
+
+def _in_parts(sums: SideSums, count: Count, looks: int) -> SideSums:
+    if not count.total:
+        return sums
+    n, bad = count.total, min(count.bad, count.total)
+    return SideSums(
+        sums.n + n,
+        sums.bad + bad,
+        sums.looks + looks,
+        sums.squares + n * n / looks,
+        sums.bad_squares + bad * bad / n,
+    )
 
 
 def judge_gate(
@@ -210,14 +248,16 @@ def _judge_one(
     plan: Plan, status: Status, gate: Gate, before: GateStatus | None, look: FullLook
 ) -> GateStatus:
     evidence = evidence_of(before)
+    until = _kept_until(before, look)
     counts = _counts(gate, look)
     if isinstance(counts, Gap):
         judgement = missing_verdict(counts)
     else:
-        new_source, new_target = added(evidence, counts)
         weight = float(status.weights.applied or 0)
         reference = reference_for(status, gate.name, evidence, weight)
-        evidence = accumulate(evidence, new_source, new_target, reference)
+        looks = (look.now - until) / parse_duration(plan.analysis.interval)
+        evidence = gathered(evidence, added(evidence, counts), reference, round(looks))
+        until = look.now
         over = clocks.min_duration_over(status, plan.analysis, look.now)
         judgement = judge_gate(
             plan, status, gate, evidence, counts.edge_seconds, min_duration_over=over
@@ -235,10 +275,17 @@ def _judge_one(
         window=f"{round(look.window)}s",
         looked_at=look.now,
         failing_since=_failing_since(judgement, before, look.now),
-        evidence=EvidenceSums(until=look.now, sums=evidence.numbers()),
+        evidence=EvidenceSums(until=until, sums=evidence.numbers()),
         pauses=judgement.pauses,
         requests_missing=judgement.requests_missing,
     )
+
+
+def _kept_until(before: GateStatus | None, look: FullLook) -> datetime:
+    """Where the sums end that were kept: what came since is new."""
+    if before is not None and before.evidence is not None:
+        return min(look.now, before.evidence.until)
+    return look.now - timedelta(seconds=look.window)
 
 
 def _failing_since(

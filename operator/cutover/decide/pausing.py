@@ -60,6 +60,8 @@ def resume(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
     assert status.pause is not None  # noqa: S101 - `may_end` looked
     cause = status.pause.cause
     status = record.resumed(status, seen.now)
+    if not clocks.settled(status, plan.analysis, seen.now):
+        status = record.evidence_afresh(status, None)
     match cause:
         case PauseCause.REQUESTED:
             return status

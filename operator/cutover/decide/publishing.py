@@ -56,24 +56,27 @@ def _essence(status: Status) -> Mapping[str, Any]:
 
 
 def _verdicts(status: Status) -> list[tuple[Any, ...]]:
-    """Verdicts, and of a failing one every step: its evidence is counted look by look.
+    """Verdicts, and of one that begins to fail every look: how it lies over them decides.
 
-    While paused nothing waits for a Pass, so that only what is bad counts.
+    While paused nothing waits for a Pass, so that only what is bad or becomes so counts.
     """
     if status.pause is None:
         return [_verdict(gate) for gate in status.gates]
-    return [_verdict(gate) for gate in status.gates if _is_bad(gate)]
+    return [_verdict(gate) for gate in status.gates if _is_bad(gate) or _is_growing(gate)]
 
 
 def _verdict(gate: GateStatus) -> tuple[Any, ...]:
     if _is_bad(gate):
         return (gate.name, gate.verdict, gate.reason, gate.failing_since)
-    growing = gate.evidence if gate.reason in (Reason.BURST, Reason.TOO_FEW_ERRORS) else None
-    return (gate.name, gate.verdict, growing)
+    return (gate.name, gate.verdict, gate.evidence if _is_growing(gate) else None)
 
 
 def _is_bad(gate: GateStatus) -> bool:
     return gate.verdict in (Verdict.FAIL, Verdict.ERROR)
+
+
+def _is_growing(gate: GateStatus) -> bool:
+    return gate.reason in (Reason.BURST, Reason.TOO_FEW_ERRORS)
 
 
 def _sayings(status: Status) -> tuple[Any, ...]:

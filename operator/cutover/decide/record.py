@@ -96,6 +96,12 @@ def clock_started(status: Status, now: datetime) -> Status:
     return proof_afresh(status, None)
 
 
+def clock_stopped(status: Status) -> Status:
+    """What the gateway has now is not the weight in force: once it is again, it begins anew."""
+    weights = status.weights.model_copy(update={"applied_at": None})
+    return proof_afresh(status.model_copy(update={"weights": weights}), None)
+
+
 def evidence_afresh(status: Status, since: datetime | None) -> Status:
     """Forget what the gates have gathered; what is counted next begins at ``since``."""
     return status.model_copy(update={"evidence_since": since, "gates": []})

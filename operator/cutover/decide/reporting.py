@@ -169,6 +169,8 @@ def _analysis(seen: Observation, status: Status) -> list[Row]:
     for side, reading in (("source", seen.source), ("target", seen.target)):
         if isinstance(reading, Gap) and reading.missing is not Missing.NO_DATA:
             return [(kind, FALSE, reading.missing.value, f"{side}: {reading.message}")]
+    if status.outage_since is not None and seen.long_window is None:
+        return []
     broken = next((gate for gate in status.gates if gate.verdict is Verdict.ERROR), None)
     if broken is not None:
         return [(kind, FALSE, broken.reason, broken.message)]

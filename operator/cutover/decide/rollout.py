@@ -155,7 +155,11 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
 
 
 def _outage(seen: Observation, status: Status) -> Status:
-    """Note since when metrics cannot be read; forget it at the first look that can read all."""
+    """Note since when metrics cannot be read; forget it at the first full look that can read all.
+
+    A look of the guards alone ends no outage, where full looks are taken: a server that answers now
+    and then would be told of at every look.
+    """
     unread = any(
         isinstance(one, Gap) and one.missing is not Missing.NO_DATA
         for one in (seen.source, seen.target)
@@ -163,6 +167,8 @@ def _outage(seen: Observation, status: Status) -> Status:
     if unread or any(gate.verdict is Verdict.ERROR for gate in status.gates):
         since = status.outage_since or seen.now
         return status.model_copy(update={"outage_since": since})
+    if seen.long_window is None and status.weights.applied_at is not None:
+        return status
     return status.model_copy(update={"outage_since": None})
 
 

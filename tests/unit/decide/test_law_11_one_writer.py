@@ -188,3 +188,31 @@ def test_a_rollback_writes_the_claim_even_when_the_weights_fit(moment: float, ol
     assert texts[-1] is None
     if old:
         assert any(text not in (None, before) for text in texts[texts.index(before) :])
+
+
+@tried
+@given(st.integers(0, 8), st.booleans())
+def test_a_new_attempt_waits_until_the_old_claim_is_released(point: int, unwritable: bool) -> None:
+    """The operator dies somewhere around the end of the rollback, and attempt 2 is asked for."""
+    world = brisk_world()
+    world.run(62.0)
+    world.do(lambda w: edit(w, abort=True))
+    for _ in range(point // 4):
+        world.run(0.025)
+    world.crash_in_next_turn(point % 4)
+    world.run(0.05)
+    world.route.unwritable = "forbidden" if unwritable else ""
+    world.run(5.0)
+    world.route.unwritable = ""
+    world.run(40.0)
+    assert world.status.phase == "RolledBack"
+    world.do(lambda w: edit(w, abort=False, attempt=2))
+    world.run(2 * ENOUGH)
+    assert world.status.phase == "Completed"
+    attempts = [
+        claim.attempt
+        for claim in (from_text(change.claim_after or "") for change in world.route.changes)
+        if isinstance(claim, Claim)
+    ]
+    assert attempts == sorted(attempts)
+    assert attempts[-1] == 2
