@@ -13,6 +13,7 @@ from cutover.api.spec import ClusterRef
 from cutover.api.status import Plan
 from cutover.decide.observation import (
     Claim,
+    Gap,
     Reading,
     Refusal,
     Route,
@@ -20,6 +21,8 @@ from cutover.decide.observation import (
     RuleWeights,
     SideReach,
 )
+from cutover.decide.past import PastQuestion
+from cutover.judge.evidence import Count
 
 Object = Mapping[str, Any]
 """A Kubernetes object as its API server sent it."""
@@ -89,6 +92,9 @@ class Metrics(Protocol):
 
     async def look(self, windows: Sequence[float]) -> Reading:
         """Read trailing windows (seconds) that end now, in one request where possible."""
+
+    async def history(self, question: PastQuestion) -> Mapping[str, Sequence[Count] | Gap] | Gap:
+        """Read each gate's counts in the looks of a past, in one request; looks without data are left out."""
 
 
 # --- the rollouts' own API server ---------------------------------------------------------------

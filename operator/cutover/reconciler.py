@@ -18,6 +18,7 @@ from cutover.decide.decision import Decision, Hold, RollBack
 from cutover.decide.observation import Identity, Observation, Refusal
 from cutover.decide.rollout import decide
 from cutover.observe.memory import Memory
+from cutover.observe.past import forget
 from cutover.observe.world import Known, observe, take_apart_once
 from cutover.observe.world import Object as Rollout
 from cutover.ports import Adapters, Conflict, Leadership, NotWritten, Object, Rollouts, WriteResult
@@ -164,7 +165,9 @@ class Reconciler:
         )
 
     def _forget(self, key: Key) -> None:
-        self._memories.pop(key, None)
+        memory = self._memories.pop(key, None)
+        if memory is not None:
+            forget(memory)
         self._adapters.release("/".join(key))
         self._reporter.forget(key)
 

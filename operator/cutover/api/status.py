@@ -145,6 +145,20 @@ class FrozenReference(Wire):
     step: int
 
 
+class SourceHistory(Wire):
+    """How far the source's bad requests came in bursts over the day before the rollout, for one gate."""
+
+    gate: str
+    correlation: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="Within-look correlation of bad requests; absent: not known, the message says why.",
+    )
+    looks: int = Field(default=0, description="Looks that held a request.")
+    look_seconds: float = Field(description="The length of each of these looks.")
+    measured_at: datetime
+    message: Message = ""
+
+
 class GateStatus(Wire):
     """One gate's last verdict with what it rests on."""
 
@@ -248,6 +262,9 @@ class Status(Wire):
     baseline: Baseline | None = None
     pause: PauseStatus | None = None
     reference: Annotated[list[FrozenReference], Field(max_length=16)] = Field(default_factory=list)
+    source_history: Annotated[list[SourceHistory], Field(max_length=16)] = Field(
+        default_factory=list
+    )
     executed_steps: Annotated[list[Step], Field(max_length=64)] = Field(default_factory=list)
     gates: Annotated[list[GateStatus], Field(max_length=16)] = Field(default_factory=list)
     looks: Annotated[list[Look], Field(max_length=MAX_LOOKS)] = Field(default_factory=list)

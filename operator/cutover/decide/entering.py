@@ -23,6 +23,7 @@ from cutover.decide.observation import (
     SideReading,
     WindowReading,
 )
+from cutover.decide.past import recorded
 from cutover.decide.pausing import step_for
 from cutover.decide.weights import inexpressible, restored
 from cutover.judge.evidence import SideSums
@@ -227,6 +228,7 @@ def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
             "original": record.to_status(route.rules),
             "baseline": _baseline(seen),
             "reference": _first_reference(seen, plan),
+            "source_history": recorded(plan, seen.past),
             "weights": status.weights.model_copy(update={"desired": 0, "applied": 0}),
         }
     )

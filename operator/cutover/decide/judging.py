@@ -164,6 +164,7 @@ def judge_gate(
         "min_requests": plan.analysis.min_requests,
         "min_duration_over": min_duration_over,
         "reference": reference_for(status, gate.name, evidence, weight),
+        "history_correlation": history_correlation(status, gate.name),
     }
     if gate.latency is not None:
         rule = LatencyRule(
@@ -191,6 +192,12 @@ def reference_for(status: Status, gate: str, evidence: Evidence, weight: float) 
     if weight < 100 and evidence.source.n * 10 >= min(evidence.target.n, frozen.requests):
         return None
     return Reference(frozen.share, frozen.requests, frozen.correlation, frozen.look_size)
+
+
+def history_correlation(status: Status, gate: str) -> float:
+    """Half of the within-look correlation of the source's past; 0.0 where it is not known."""
+    past = next((one for one in status.source_history if one.gate == gate), None)
+    return (past.correlation or 0.0) / 2.0 if past else 0.0
 
 
 def frozen_references(status: Status, step: int, enough: float) -> list[FrozenReference]:

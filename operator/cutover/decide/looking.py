@@ -39,6 +39,8 @@ class Wanted:
     """The one of them that reaches back to where the evidence (or the weight) begins."""
     reach: bool = False
     """Whether the sides' API servers are to be asked."""
+    past: bool = False
+    """Whether the source's past is to be known."""
 
 
 NOTHING = Wanted()
@@ -69,7 +71,9 @@ def wanted(
     scrape = scrape_seconds or SCRAPE_UNKNOWN
     if status.phase is Phase.PREFLIGHT:
         windows = (baseline_window(scrape), REFERENCE_WINDOW)
-        return Wanted(route=True, windows=windows, long_window=REFERENCE_WINDOW, reach=True)
+        return Wanted(
+            route=True, windows=windows, long_window=REFERENCE_WINDOW, reach=True, past=True
+        )
     return _while_moving(status, plan, now, scrape, full=full)
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from cutover.api.status import Plan, Status
 from cutover.judge.histogram import Buckets
+from cutover.judge.past import Clustering
 
 # --- the route ----------------------------------------------------------------------------------
 
@@ -171,6 +172,18 @@ class SideReading:
 Reading = SideReading | Gap
 
 
+@dataclass(frozen=True, slots=True)
+class PastSeen:
+    """What the source's past shows of each gate, or why nothing can be seen of it."""
+
+    gates: Mapping[str, Clustering | Gap] | Gap
+    """By name of the gate."""
+    look: float
+    """Seconds of one look of the past."""
+    at: datetime
+    """When it was asked."""
+
+
 # --- everything ---------------------------------------------------------------------------------
 
 
@@ -244,6 +257,8 @@ class Observation:
     target: Reading | None = None
     long_window: float | None = None
     """Seconds back to where the evidence (or the weight) begins; None: only the guards looked."""
+    past: PastSeen | None = None
+    """The source's past, in Preflight; None: not asked, or no answer yet."""
     source_reach: SideReach = SideReach()
     target_reach: SideReach = SideReach()
     latched: str | None = None

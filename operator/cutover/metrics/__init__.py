@@ -9,4 +9,5 @@ Reads only. Nothing here judges: what is not there is a ``Gap`` with a sentence,
 ``prometheus``   one pooled client per address and credentials
 ``diagnosis``    why a number is missing, in a sentence
 ``joined``       one look at one side as one query
+``history``      one side's past, look by look, as one range query
 """

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from cutover.decide.observation import Gap, Missing
 
@@ -37,6 +37,23 @@ class TooSlow(Gap):
 Answer = Vector | Gap
 
 
+class Series(NamedTuple):
+    """One series of a range: its values by evaluation time (Unix seconds)."""
+
+    labels: Mapping[str, str]
+    points: Mapping[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A whole, unwarned answer about a range of time."""
+
+    series: tuple[Series, ...]
+
+
+_Read = TypeVar("_Read", Vector, Matrix)
+
+
 def read_answer(
     address: str,
     status: int,
@@ -45,6 +62,29 @@ def read_answer(
     hide: Callable[[str], str] = str,
 ) -> Answer:
     """Judge one HTTP answer to an instant query; ``hide`` takes secrets out of the server's words."""
+    return _judge(address, status, headers, body, hide=hide, read=_vector)
+
+
+def read_range(
+    address: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    hide: Callable[[str], str] = str,
+) -> Matrix | Gap:
+    """Judge one HTTP answer to a range query."""
+    return _judge(address, status, headers, body, hide=hide, read=_matrix)
+
+
+def _judge(
+    address: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    hide: Callable[[str], str],
+    read: Callable[[Mapping[str, Any]], _Read | Gap],
+) -> _Read | Gap:
     if status in (401, 403):
         return Gap(
             Missing.UNAUTHORISED,
@@ -62,7 +102,7 @@ def read_answer(
         return _foreign(address, f"JSON of another kind (HTTP {status})")
     if content["status"] == "error":
         return _refused(address, status, content, hide)
-    return _whole(address, content, hide)
+    return _whole(address, content, hide, read)
 
 
 def _described(status: int, body: bytes, hide: Callable[[str], str]) -> str:
@@ -92,15 +132,20 @@ def _refused(
     return Gap(Missing.UNREACHABLE, f"{address} answered HTTP {status}: {words}")
 
 
-def _whole(address: str, content: Mapping[str, Any], hide: Callable[[str], str]) -> Answer:
+def _whole(
+    address: str,
+    content: Mapping[str, Any],
+    hide: Callable[[str], str],
+    read: Callable[[Mapping[str, Any]], _Read | Gap],
+) -> _Read | Gap:
     warnings = [text for text in map(str, content.get("warnings") or ()) if not _is_harmless(text)]
     if warnings:
         words = " ".join(hide("; ".join(warnings)).split())[:_LONGEST]
         return Gap(Missing.PARTIAL, f"{address} warned that its answer is not whole: {words}")
     try:
-        return _vector(content["data"])
+        return read(content["data"])
     except (KeyError, TypeError, ValueError):
-        return _foreign(address, "JSON that no instant query gives")
+        return _foreign(address, "JSON that no query gives")
 
 
 def _is_harmless(warning: str) -> bool:
@@ -124,3 +169,15 @@ def _vector(data: Mapping[str, Any]) -> Answer:
         )
     rows = tuple([Row(one["metric"], float(one["value"][1])) for one in result])
     return Vector(rows, float(result[0]["value"][0]) if result else None)
+
+
+def _matrix(data: Mapping[str, Any]) -> Matrix | Gap:
+    if data["resultType"] != "matrix":
+        return Gap(Missing.INVALID_QUERY, f"the query gives a {data['resultType']}, not a range")
+    return Matrix(
+        tuple(
+            # Native histograms have no values and are left out.
+            Series(one["metric"], {float(at): float(value) for at, value in one.get("values", ())})
+            for one in data["result"]
+        )
+    )

@@ -6,14 +6,17 @@ costs its own gate and no other, and stays out of the joined query for as long a
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cutover.api.spec import CustomMetrics, Gate, Profile, Side
 from cutover.decide.observation import Gap, Missing, Reading
+from cutover.decide.past import PastQuestion
+from cutover.judge.evidence import Count
 from cutover.metrics import promql
 from cutover.metrics.answers import Answer, TooSlow, Vector
 from cutover.metrics.diagnosis import Findings, Scene, read_findings, search_query
+from cutover.metrics.history import past_query, past_span, read_past
 from cutover.metrics.profiles import ERRORS, Quantity, whole_request
 from cutover.metrics.prometheus import DEADLINE, PrometheusPool
 from cutover.metrics.questions import NEWEST, UNEVEN, ask_about
@@ -55,6 +58,7 @@ class SideMetrics:
             field=f"spec.{name}.prometheus.matchers",
             profile=str(side.profile or profile),
         )
+        self._gates = tuple(gates)
         self._where = side.prometheus
         self._namespace = namespace
         self._client = client
@@ -70,6 +74,22 @@ class SideMetrics:
         if isinstance(answered, Gap):
             return answered
         return tell(self._scene, answered, await self._search(answered))
+
+    async def history(self, question: PastQuestion) -> Mapping[str, Sequence[Count] | Gap] | Gap:
+        """Read each gate's counts in the looks of a past: one range query, some 25 bytes a look and number."""
+        asked = past_query(question, self._scene.questions.quantities, self._gates)
+        span = past_span(question)
+        try:
+            async with asyncio.timeout(question.deadline):
+                answer = await self._client.query_range(
+                    self._namespace, self._where, asked, span, deadline=question.deadline
+                )
+        except TimeoutError:
+            return TooSlow(
+                Missing.UNREACHABLE,
+                f"{self._scene.address} did not tell the past within {question.deadline:g} s",
+            )
+        return answer if isinstance(answer, Gap) else read_past(question, self._gates, answer)
 
     async def _query(self, promql_text: str, deadline: float = DEADLINE) -> Answer:
         return await self._client.query(

@@ -174,6 +174,14 @@ class Quantity:
     is_histogram: bool = False
     series: str | None = None
     """For a histogram: how many series there are by ``le``, now and at the window's beginning."""
+    some_edges: str | None = None
+    """For a histogram: the expression with ``$edges`` open, of which it reads no other buckets."""
+
+    def at(self, edges: Sequence[float]) -> str:
+        """Ask for a histogram's counts at some edges alone."""
+        if self.some_edges is None:
+            return promql.with_edges(self.expression, edges)
+        return promql.at_edges(self.some_edges, edges)
 
 
 def default_gates(profile: Profile) -> list[Gate]:
@@ -261,6 +269,7 @@ def _increase(counter: Counter, matchers: str) -> str:
 def _histogram(name: str, latency: Latency, matchers: str) -> Quantity:
     metrics = tuple(f"{base}_bucket" for base in (latency.histogram, *latency.older))
     series = [promql.selector(metric, matchers) for metric in metrics]
+    some = [promql.selector(metric, f'le=~"{promql.EDGES}"', matchers) for metric in metrics]
     now = [promql.tagged(one, "when", "now") for one in series]
     then = [promql.tagged(f"{one} offset $window", "when", "then") for one in series]
     return Quantity(
@@ -270,6 +279,7 @@ def _histogram(name: str, latency: Latency, matchers: str) -> Quantity:
         metrics[0],
         is_histogram=True,
         series=f"count by (le)({promql.joined((*now, *then))})",
+        some_edges=promql.joined(f"sum by (le)(increase({one}[$window]))" for one in some),
     )
 
 

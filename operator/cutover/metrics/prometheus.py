@@ -11,14 +11,16 @@
 import asyncio
 import ipaddress
 import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 import httpx
 
 from cutover.api.spec import Prometheus
 from cutover.decide.observation import Gap, Missing
-from cutover.metrics.answers import Answer, TooSlow, read_answer
+from cutover.metrics.answers import Answer, Matrix, TooSlow, Vector, read_answer, read_range
 from cutover.metrics.credentials import Credentials, Secrets, resolve, tls_context
 from cutover.metrics.promql import Encoded
 
@@ -35,6 +37,18 @@ _FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
 _STALE: Final = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 _CERTIFICATE_WANTED: Final = ("certificate required", "bad certificate", "handshake failure")
 
+_Read = TypeVar("_Read", Vector, Matrix)
+_Reader = Callable[[str, int, httpx.Headers, bytes, Callable[[str], str]], _Read | Gap]
+
+
+class Span(NamedTuple):
+    """A range of time, evaluated at its end and every ``step`` seconds before."""
+
+    begin: float
+    """Unix seconds."""
+    end: float
+    step: float
+
 
 class PrometheusClient:
     """One Prometheus, asked with one set of credentials."""
@@ -43,6 +57,7 @@ class PrometheusClient:
         self.address = address.rstrip("/")
         self._credentials = credentials
         self._url = httpx.URL(f"{self.address}/api/v1/query")
+        self._range_url = httpx.URL(f"{self.address}/api/v1/query_range")
         self._extensions = (
             {"sni_hostname": credentials.server_name} if credentials.server_name else {}
         )
@@ -66,9 +81,28 @@ class PrometheusClient:
         form = f"query={Encoded.of(promql)}&timeout={deadline:g}s"
         if time is not None:
             form += f"&time={time:.3f}"
+        return await self._within(deadline, self._url, form, read_answer)
+
+    async def query_range(
+        self, promql: str, span: Span, *, deadline: float = DEADLINE
+    ) -> Matrix | Gap:
+        """Evaluate over a range of time."""
+        form = (
+            f"query={Encoded.of(promql)}&timeout={deadline:g}s"
+            f"&start={span.begin:.3f}&end={span.end:.3f}&step={span.step:.3f}"
+        )
+        return await self._within(deadline, self._range_url, form, read_range)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._http.aclose()
+
+    async def _within(
+        self, deadline: float, url: httpx.URL, form: str, read: _Reader[_Read]
+    ) -> _Read | Gap:
         try:
             async with asyncio.timeout(deadline):
-                return await self._ask(form)
+                return await self._ask(url, form, read)
         except TimeoutError:
             return TooSlow(
                 Missing.UNREACHABLE,
@@ -79,20 +113,16 @@ class PrometheusClient:
             # OSError: TLS alerts that come with the answer (ssl.SSLError) pass httpx as they are.
             return self._unreachable(error)
 
-    async def aclose(self) -> None:
-        """Close its connections."""
-        await self._http.aclose()
-
-    async def _ask(self, form: str) -> Answer:
+    async def _ask(self, url: httpx.URL, form: str, read: _Reader[_Read]) -> _Read | Gap:
         try:
-            return await self._post(form)
+            return await self._post(url, form, read)
         except _STALE:
-            return await self._post(form)
+            return await self._post(url, form, read)
 
-    async def _post(self, form: str) -> Answer:
+    async def _post(self, url: httpx.URL, form: str, read: _Reader[_Read]) -> _Read | Gap:
         asked = self._http.build_request(
             "POST",
-            self._url,
+            url,
             content=form.encode(),
             headers=self._headers,
             extensions=dict(self._extensions),
@@ -111,7 +141,7 @@ class PrometheusClient:
         finally:
             await answer.aclose()
         hide = self._credentials.hide
-        return read_answer(self.address, answer.status_code, answer.headers, bytes(body), hide)
+        return read(self.address, answer.status_code, answer.headers, bytes(body), hide)
 
     def _unreachable(self, error: Exception) -> Gap:
         words = self._credentials.hide(str(error) or type(error).__name__)
@@ -166,15 +196,42 @@ class PrometheusPool:
         time: float | None = None,
     ) -> Answer:
         """Ask one side's Prometheus, with the Secrets of the rollout's namespace as they are now."""
+        async with self._client(namespace, where) as client:
+            if isinstance(client, Gap):
+                return client
+            return await client.query(promql, deadline=deadline, time=time)
+
+    async def query_range(
+        self,
+        namespace: str,
+        where: Prometheus,
+        promql: str,
+        span: Span,
+        *,
+        deadline: float = DEADLINE,
+    ) -> Matrix | Gap:
+        """Ask one side's Prometheus over a range of time."""
+        async with self._client(namespace, where) as client:
+            if isinstance(client, Gap):
+                return client
+            return await client.query_range(promql, span, deadline=deadline)
+
+    @asynccontextmanager
+    async def _client(
+        self, namespace: str, where: Prometheus
+    ) -> AsyncIterator[PrometheusClient | Gap]:
+        """Lend the client for this address and these credentials; it is not closed meanwhile."""
         credentials = await resolve(self._secrets, namespace, where)
         if isinstance(credentials, Gap):
-            return credentials
+            yield credentials
+            return
         kept = self._kept.get((where.address, credentials)) or self._open(where, credentials)
         if isinstance(kept, Gap):
-            return kept
+            yield kept
+            return
         kept.in_use += 1
         try:
-            return await kept.client.query(promql, deadline=deadline, time=time)
+            yield kept.client
         finally:
             kept.in_use -= 1
             kept.used_at = _now()

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Final
 from urllib.parse import quote_plus
 
 MATCHERS: Final = "$matchers"
 WINDOW: Final = "$window"
+EDGES: Final = "$edges"
+"""Bucket edges as a regular expression over ``le``; only in the profiles' own queries."""
 SECONDS: Final = "$seconds"
 """The window as a bare number, for comparisons with ``time()``; only in the profiles' own queries."""
 
@@ -46,6 +49,26 @@ def over(expression: str, seconds: float) -> str:
     """Fill the window into an expression that has its matchers already."""
     bare = f"{seconds:.3f}".rstrip("0").rstrip(".")
     return expression.replace(WINDOW, duration(seconds)).replace(SECONDS, bare)
+
+
+def le_texts(edge: float) -> tuple[str, ...]:
+    """Write a bucket edge as clients do: ``1`` and ``1.0``."""
+    if edge == inf:
+        return ("+Inf",)
+    text = repr(float(edge))
+    return (text, text.removesuffix(".0")) if text.endswith(".0") else (text,)
+
+
+def at_edges(expression: str, edges: Iterable[float]) -> str:
+    """Fill bucket edges into an expression."""
+    texts = [re.escape(text).replace("\\", "\\\\") for edge in edges for text in le_texts(edge)]
+    return expression.replace(EDGES, "|".join(texts))
+
+
+def with_edges(expression: str, edges: Iterable[float]) -> str:
+    """Keep of any expression's rows those whose ``le`` is one of the edges."""
+    kept = [f'label_replace(vector(1),"le","{text}","","")' for e in edges for text in le_texts(e)]
+    return f"{expression} and on(le)({joined(kept)})"
 
 
 def tagged(expression: str, label: str, value: str) -> str:

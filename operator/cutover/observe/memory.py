@@ -4,10 +4,23 @@ Losing all of it costs a look, never a decision: what must survive is in the sta
 that is more than a shortcut is a rollback decided and not yet recorded, and its cause is seen again.
 """
 
+from asyncio import Task
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from cutover.decide.observation import PastSeen
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What was asked about the source's past, and when."""
+
+    about: tuple[int, int]
+    """Generation and attempt of the plan."""
+    at: datetime
+    task: Task[PastSeen]
 
 
 @dataclass(slots=True)
@@ -28,3 +41,5 @@ class Memory:
     latched_at: datetime | None = None
     trouble: str = ""
     """Why the last write to the route did not succeed."""
+    past: Recollection | None = None
+    """Only during Preflight."""

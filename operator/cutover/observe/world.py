@@ -28,6 +28,7 @@ from cutover.decide.observation import (
 from cutover.decide.plan import read_commands, resolve
 from cutover.decide.sufficing import windows_needed
 from cutover.observe.memory import Memory
+from cutover.observe.past import forget, recall
 from cutover.ports import Adapters, Metrics, NotWritten, Rollouts
 
 
@@ -108,6 +109,18 @@ async def observe(
     )
     route, source, target, reach = await _look(thing, plan, want, memory, adapters)
     _learn(memory, want, now, source, target)
+    past = None
+    if plan is not None and want.past and want.long_window is not None:
+        past = await recall(
+            memory,
+            plan,
+            now,
+            readings=(source, target),
+            window=want.long_window,
+            source=adapters.metrics(plan, thing.namespace, f"{thing.namespace}/{thing.name}")[0],
+        )
+    else:
+        forget(memory)
     owner = await _owner(route, identity, rollouts)
     reason, message = memory.latched or (None, "")
     status = thing.status
@@ -125,6 +138,7 @@ async def observe(
         source=source,
         target=target,
         long_window=want.long_window,
+        past=past,
         source_reach=reach[0],
         target_reach=reach[1],
         latched=reason,

@@ -50,7 +50,7 @@ GAPS = [
     (400, b"Client sent an HTTP request to an HTTPS server.\n", Missing.UNREACHABLE, "Client sent"),
     (200, b'{"hello": "world"}', Missing.UNREACHABLE, "JSON of another kind"),
     (200, b"[1]", Missing.UNREACHABLE, "JSON of another kind"),
-    (200, b'{"status": "success", "data": 3}', Missing.UNREACHABLE, "no instant query gives"),
+    (200, b'{"status": "success", "data": 3}', Missing.UNREACHABLE, "no query gives"),
     (
         200,
         success({"resultType": "vector", "result": [{"value": 1}]}),
