@@ -46,7 +46,7 @@ class Dispatcher:
         telemetry: Telemetry,
         *,
         slots: int = 32,
-        reserved: int = 8,
+        reserved: int = 16,
     ) -> None:
         if not 0 < reserved < slots:
             raise ValueError("reserved slots must leave slots to share")

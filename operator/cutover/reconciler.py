@@ -21,7 +21,16 @@ from cutover.observe.memory import Memory
 from cutover.observe.past import forget
 from cutover.observe.world import Known, observe, take_apart_once
 from cutover.observe.world import Object as Rollout
-from cutover.ports import Adapters, Conflict, Leadership, NotWritten, Object, Rollouts, WriteResult
+from cutover.ports import (
+    Adapters,
+    Conflict,
+    Leadership,
+    NotWritten,
+    Object,
+    Rollouts,
+    WriteResult,
+    Written,
+)
 from cutover.report import Reporter
 
 log = logging.getLogger(__name__)
@@ -31,6 +40,8 @@ AT_ONCE = 0.0
 OUT_OF_REACH = 1.0
 """Seconds until the rollouts' own API server is asked again."""
 ROLLBACK_AGAIN = 0.25
+AFTERWARDS = 0.5
+"""A rollback that is on the route is recorded and tidied up behind others that are not yet."""
 NO_LONGER = 0.5
 """Seconds a rollback waits for the rollout itself; then it goes on from what was read before."""
 
@@ -147,6 +158,8 @@ class Reconciler:
         rolling = isinstance(decision.action, RollBack)
         if rolling and _failed(result):
             return ROLLBACK_AGAIN
+        if rolling and isinstance(result, Written) and isinstance(written, Written):
+            return AFTERWARDS
         if isinstance(result, Conflict) or isinstance(written, Conflict):
             return AT_ONCE
         if _failed(result) or _failed(written):

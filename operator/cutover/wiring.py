@@ -43,6 +43,10 @@ KNOWN: Final = Known(
 )
 
 
+ECHO: Final = 0.25
+"""Seconds after our own write to a route that the gateway's answer to it is looked at."""
+
+
 class SteadyClock:
     """The time in UTC, counted from the start of the process: no jump of the wall clock shows in it."""
 
@@ -95,13 +99,13 @@ class PooledAdapters:
         clusters: Clusters,
         prometheus: PrometheusPool,
         watches: RouteWatches,
-        wake: Callable[[tuple[str, str]], None],
+        queue: Queue,
         clock: SteadyClock,
     ) -> None:
         self._clusters = clusters
         self._prometheus = prometheus
         self._watches = watches
-        self._wake = wake
+        self._queue = queue
         self._clock = clock
         self._made: dict[str, _Made] = {}
 
@@ -122,11 +126,18 @@ class PooledAdapters:
         wanted = plan.traffic.http_route
         key = (namespace, holder.split("/", 1)[1])
         watch, made.end_watch = self._watches.subscribe(
-            connection, place, wanted.name, lambda: self._wake(key)
+            connection, place, wanted.name, lambda: self._heard(key, made)
         )
         made.router = HttpRouteRouter(connection, place, wanted, watch)
         made.traffic = plan.traffic
         return made.router
+
+    def _heard(self, key: tuple[str, str], made: _Made) -> None:
+        """Look at once at what somebody else did; what follows from our own write lets others go first."""
+        if made.router is not None and made.router.is_own_echo:
+            self._queue.add(key, ECHO)
+        else:
+            self._queue.wake(key)
 
     def metrics(self, plan: Plan, namespace: str, holder: str) -> tuple[SideMetrics, SideMetrics]:
         """The source's and the target's metrics."""
@@ -177,7 +188,7 @@ async def build(
     clusters = Clusters(own, secrets, allow_insecure=settings.allow_insecure_tls)
     prometheus = PrometheusPool(LabelledSecrets(secrets))
     watches = RouteWatches()
-    adapters = PooledAdapters(clusters, prometheus, watches, queue.wake, SteadyClock())
+    adapters = PooledAdapters(clusters, prometheus, watches, queue, SteadyClock())
     rollouts = ApiRollouts(
         own, Events(own, os.environ.get("HOSTNAME", "cutover")), settings.watch_namespaces
     )

@@ -1,7 +1,7 @@
 """One breach that many rollouts share: when are all of them at weight 0, and what do they cost before?
 
-They read the same servers' series, so that one breach is everybody's at once; each has a route of
-its own, and only the first one's carries traffic.
+They read the same servers' series, so that one breach is everybody's at once. Each has a route of its
+own; only the first one's carries traffic, and the target has callers besides, so that the breach goes on.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tests.bench.breach import WINDOW
 from tests.bench.staging import Meter, Scene
 from tests.bench.visible import Visible, error_burst
 from tests.features.rollouts.stage import Stage
-from tests.lab import background
+from tests.lab import Traffic, background
 from tests.lab.routes import weights_of
 
 TIMES = {
@@ -76,7 +76,8 @@ def measure(scene: Scene, rollouts: int, rate: float) -> None:
         query = error_burst(stage.slot.target.matchers, WINDOW)
         log = stage.folder / "visible.log"
         visible = stack.enter_context(Visible(scene.lab.prometheus.url, query, log))
-        stage.send(rate)
+        stage.send(rate * 3 / 4)
+        stack.enter_context(_callers(stage, rate / 4))
         stage.run_operator()
         weights = Weights(stage)
         weights.start(stack)
@@ -93,6 +94,12 @@ def measure(scene: Scene, rollouts: int, rate: float) -> None:
         wait_all(weights, rollouts, 0, 120)
         _tell(weights, visible, before)
         asyncio.run(stage.slot.target.reset())
+
+
+def _callers(stage: Stage, rate: float) -> Traffic:
+    """Requests that reach the target past the routes: the breach must not end with the first rollback."""
+    log = stage.folder / "callers.log"
+    return Traffic(stage.lab, "target.example", rate, log=log, target=stage.slot.target.url)
 
 
 def tell_cost(meter: Meter, rollouts: int) -> None:

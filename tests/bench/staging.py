@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.bench.figures import Used
-from tests.features.rollouts.stage import Stage, allow_lease
+from tests.features.rollouts.stage import RESOURCE, Stage, allow_lease
 from tests.lab import Lab
 
 _numbers = count(1)
@@ -31,7 +31,13 @@ class Scene:
         route = self.lab.route(namespace, "chat", self.lab.slot(slot))
         allow_lease(self.lab, namespace)
         log = stack.enter_context(route.watch())
+        stack.callback(self._clear, route.path.rpartition("/")[0])
+        stack.callback(self._clear, f"{RESOURCE}/namespaces/{namespace}/migrationrollouts")
         return Stage(self.lab, self.lab.slot(slot), namespace, folder, route, log, stack)
+
+    def _clear(self, collection: str) -> None:
+        """Leave nothing that would slow the next part down."""
+        self.lab.source.call("DELETE", collection)
 
     @property
     def prometheus_pid(self) -> int:

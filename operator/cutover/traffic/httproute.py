@@ -10,6 +10,7 @@ from cutover.clusters.connection import DEADLINE, JSON_PATCH, Connection
 from cutover.decide.observation import Route, RouteGone, RouteSeen, RouteUnreadable
 from cutover.decide.weights import inexpressible
 from cutover.ports import Conflict, NotWritten, RouteChange, WriteResult, Written
+from cutover.traffic.acceptance import last_manager
 from cutover.traffic.patch import build_patch
 from cutover.traffic.seen import HttpRouteSeen, see
 from cutover.traffic.watch import RouteWatch
@@ -79,6 +80,12 @@ class HttpRouteRouter:
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
         """Return a sentence naming the first weight that the route's numbers cannot express."""
         return inexpressible(seen.rules, weights)
+
+    @property
+    def is_own_echo(self) -> bool:
+        """Whether the watch's newest copy has the weights that we wrote: nobody waits for a look then."""
+        cached = self._watch.cached(self._wanted.name) if self._watch is not None else None
+        return cached is not None and last_manager(cached["metadata"]) == MANAGER["fieldManager"]
 
     @property
     def _path(self) -> str:
