@@ -194,10 +194,18 @@ def reference_for(status: Status, gate: str, evidence: Evidence, weight: float) 
     return Reference(frozen.share, frozen.requests, frozen.correlation, frozen.look_size)
 
 
+MOST_HISTORY = 0.025
+"""What the past may claim at most, half of a within-look correlation of 0.05 (what was simulated).
+
+One outage of a minute makes a day's correlation 0.25: no rollout would find evidence enough that day,
+though nothing of it is to be expected in this step. What does come in this step counts in full.
+"""
+
+
 def history_correlation(status: Status, gate: str) -> float:
-    """Half of the within-look correlation of the source's past; 0.0 where it is not known."""
+    """Half of the within-look correlation of the source's past, bounded; 0.0 where it is not known."""
     past = next((one for one in status.source_history if one.gate == gate), None)
-    return (past.correlation or 0.0) / 2.0 if past else 0.0
+    return min(MOST_HISTORY, (past.correlation or 0.0) / 2.0) if past else 0.0
 
 
 def frozen_references(status: Status, step: int, enough: float) -> list[FrozenReference]:

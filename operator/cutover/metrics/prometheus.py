@@ -35,7 +35,12 @@ _CONNECTIONS: Final = httpx.Limits(
 )
 _FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
 _STALE: Final = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-_CERTIFICATE_WANTED: Final = ("certificate required", "bad certificate", "handshake failure")
+_CERTIFICATE_WANTED: Final = (
+    "certificate required",
+    "bad certificate",
+    "unknown ca",
+    "handshake failure",
+)
 
 _Read = TypeVar("_Read", Vector, Matrix)
 _Reader = Callable[[str, int, httpx.Headers, bytes, Callable[[str], str]], _Read | Gap]
