@@ -170,6 +170,8 @@ async def test_joined_equals_one_by_one(lab: Lab, slot: Slot, pool: PrometheusPo
 async def test_what_was_sent_is_counted(lab: Lab, slot: Slot, pool: PrometheusPool) -> None:
     side = metrics(pool, lab.prometheus.url, slot.target.matchers, other=slot.source.matchers)
     await slot.target.set(error_rate=0.25, error_status=503, ttft=0.15)
+    await send(slot.target, 25)  # every series is there before what is counted
+    await scraped(side, QUIET)
     began = time.monotonic()
     await scraped(side, QUIET)
     statuses = [status for _ in range(8) for status in await send(slot.target, 25)]
@@ -188,6 +190,8 @@ async def test_failures_are_counted_once_though_two_layers_count_them(
 ) -> None:
     side = metrics(pool, lab.prometheus.url, slot.target.matchers)
     await slot.target.set(error_rate=1.0, error_status=500)
+    await send(slot.target, 1)  # every series is there before what is counted
+    await scraped(side, QUIET)
     began = time.monotonic()
     await scraped(side, QUIET)
     await send(slot.target, 60)

@@ -188,7 +188,7 @@ def test_is_named_with_its_field_and_its_fix_and_the_rollout_waits_unharmed_for_
     wrong = FAULTS[fault]
     stage.begin(**wrong.spoil(stage))
     condition = stage.wait_condition(wrong.condition, "False", seconds=20)
-    event = stage.wait_event(condition["reason"], seconds=5)
+    event = stage.wait_event(condition["reason"], seconds=20)
     assert event["type"] == "Warning"
     for text in (condition["message"], event["note"], stage.status["message"]):
         assert not [word for word in wrong.says if word not in text], text
