@@ -45,7 +45,7 @@ class Dispatcher:
         reconciler: Reconciler,
         telemetry: Telemetry,
         *,
-        slots: int = 32,
+        slots: int = 48,
         reserved: int = 16,
     ) -> None:
         if not 0 < reserved < slots:

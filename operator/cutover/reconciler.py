@@ -41,7 +41,9 @@ OUT_OF_REACH = 1.0
 """Seconds until the rollouts' own API server is asked again."""
 ROLLBACK_AGAIN = 0.25
 AFTERWARDS = 0.5
-"""A rollback that is on the route is recorded and tidied up behind others that are not yet."""
+"""A rollback that is on the route is tidied up behind others that are not yet."""
+MANY, AFTER_MANY = 8, 5.0
+"""From so many rollbacks at a time on even the record waits, so many seconds."""
 NO_LONGER = 0.5
 """Seconds a rollback waits for the rollout itself; then it goes on from what was read before."""
 
@@ -116,6 +118,8 @@ class Reconciler:
         with self._undisturbed.acting(key):
             result = await self._act(thing, seen, decision)
             memory.trouble = went_wrong(result)
+            if (pause := self._room_for_others(decision, result)) is not None:
+                return pause
             written = await self._reporter.report(thing, seen, decision, memory)
         if want.windows:
             self._reporter.looked(key, seen.now, self._adapters.now())
@@ -132,6 +136,17 @@ class Reconciler:
         if isinstance(router, Refusal):
             return NotWritten(router.reason, router.message)
         return await act(decision.action, router, seen.route, self._leadership)
+
+    def _room_for_others(self, decision: Decision, result: WriteResult | None) -> float | None:
+        """Let the other rollouts' routes be put back before this one's status is written.
+
+        The rollback is latched, so the next turn goes on with it. Were the process to die before, the
+        next leader would find a target without traffic and leave it there.
+        """
+        if not isinstance(decision.action, RollBack) or not isinstance(result, Written):
+            return None
+        rolling = sum(one.latched is not None for one in self._memories.values())
+        return None if rolling < MANY else AFTER_MANY
 
     def _latch(self, memory: Memory, seen: Observation, decision: Decision) -> None:
         """Remember a rollback before anything is written; let go of it once it is done."""

@@ -133,11 +133,16 @@ class PooledAdapters:
         return made.router
 
     def _heard(self, key: tuple[str, str], made: _Made) -> None:
-        """Look at once at what somebody else did; what follows from our own write lets others go first."""
-        if made.router is not None and made.router.is_own_echo:
-            self._queue.add(key, ECHO)
-        else:
+        """Look at once at what somebody else did; at the gateway's answer to our own write soon.
+
+        What was put back needs no further look for that: its own turn comes behind those of others
+        whose traffic is not back yet.
+        """
+        echo = made.router.own_echo() if made.router is not None else None
+        if echo is None:
             self._queue.wake(key)
+        elif echo.highest > 0:
+            self._queue.add(key, ECHO)
 
     def metrics(self, plan: Plan, namespace: str, holder: str) -> tuple[SideMetrics, SideMetrics]:
         """The source's and the target's metrics."""

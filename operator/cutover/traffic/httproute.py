@@ -81,11 +81,12 @@ class HttpRouteRouter:
         """Return a sentence naming the first weight that the route's numbers cannot express."""
         return inexpressible(seen.rules, weights)
 
-    @property
-    def is_own_echo(self) -> bool:
-        """Whether the watch's newest copy has the weights that we wrote: nobody waits for a look then."""
+    def own_echo(self) -> RouteSeen | None:
+        """Return the watch's newest copy if its weights are those that we wrote."""
         cached = self._watch.cached(self._wanted.name) if self._watch is not None else None
-        return cached is not None and last_manager(cached["metadata"]) == MANAGER["fieldManager"]
+        if cached is None or last_manager(cached["metadata"]) != MANAGER["fieldManager"]:
+            return None
+        return see(cached, self._wanted)
 
     @property
     def _path(self) -> str:
