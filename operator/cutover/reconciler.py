@@ -42,7 +42,7 @@ OUT_OF_REACH = 1.0
 ROLLBACK_AGAIN = 0.25
 AFTERWARDS = 0.5
 """A rollback that is on the route is tidied up behind others that are not yet."""
-MANY, AFTER_MANY = 8, 5.0
+MANY, AFTER_MANY = 8, 10.0
 """From so many rollbacks at a time on even the record waits, so many seconds."""
 NO_LONGER = 0.5
 """Seconds a rollback waits for the rollout itself; then it goes on from what was read before."""
