@@ -18,7 +18,21 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from cutover.api import GROUP, KIND, PLURAL, SHORT_NAME, VERSION, spec
+from cutover.api import (
+    GROUP,
+    KIND,
+    PLURAL,
+    SHORT_NAME,
+    VERSION,
+    analysis,
+    custom,
+    gates,
+    guards,
+    sides,
+    spec,
+    steps,
+    traffic,
+)
 from cutover.api.rollout import MigrationRollout
 from cutover.api.rules import KEY as RULES
 
@@ -65,6 +79,9 @@ ASKED_ONLY: Final = frozenset(
     | {"x-kubernetes-map-type"}
 )
 """Keywords that bind users; not what the status records of the spec."""
+
+WRITTEN_BY_USERS: Final = (analysis, custom, gates, guards, sides, spec, steps, traffic)
+"""The modules whose models stand in the spec."""
 
 COLUMNS: Final = (
     ("Phase", "string", ".status.summary.phase", 0, "Phase, or Paused"),
@@ -210,8 +227,11 @@ def _without(schema: Schema, keywords: AbstractSet[str]) -> Schema:
 
 
 def _recorded(name: str, model: Schema) -> Schema:
-    written_by_users = getattr(getattr(spec, name, None), "__module__", None) == spec.__name__
-    return _without(model, ASKED_ONLY) if written_by_users else model
+    asked = any(
+        getattr(getattr(module, name, None), "__module__", None) == module.__name__
+        for module in WRITTEN_BY_USERS
+    )
+    return _without(model, ASKED_ONLY) if asked else model
 
 
 def _structural(schema: Schema, path: str, *, in_list: bool = False) -> Schema:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from cutover.api.spec import ClusterRef
+from cutover.api.sides import ClusterRef
 from cutover.api.status import Plan
 from cutover.decide.observation import (
     Claim,

@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Final
 
-from cutover.api.spec import ClusterRef, Gate, Traffic
+from cutover.api.gates import Gate
+from cutover.api.sides import ClusterRef
 from cutover.api.status import Plan
+from cutover.api.traffic import Traffic
 from cutover.clusters.answers import Failed
 from cutover.clusters.events import Events
 from cutover.clusters.own import connect_own

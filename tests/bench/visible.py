@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode, urlsplit
 
-from cutover.api.spec import Profile
+from cutover.api.sides import Profile
 from cutover.judge.guards import ENOUGH, ERROR_BURST
 from cutover.metrics import promql
 from cutover.metrics.profiles import quantities

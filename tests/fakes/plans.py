@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cutover.api.spec import ErrorRateGate, Gate, LatencyGate, Profile
+from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
+from cutover.api.sides import Profile
 
 GATES: Mapping[Profile, Sequence[Gate]] = {
     Profile.VLLM: (

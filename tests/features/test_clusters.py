@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cutover.api.spec import ClusterRef
+from cutover.api.sides import ClusterRef
 from cutover.clusters.answers import Failed, Ok, Reason
 from cutover.clusters.connection import Connection
 from cutover.clusters.own import connect_own

@@ -13,7 +13,8 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
-from cutover.api.spec import CustomMetrics, Profile, Side
+from cutover.api.custom import CustomMetrics
+from cutover.api.sides import Profile, Side
 from cutover.decide.observation import Gap, Missing, SideReading, WindowReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics import diagnosis, promql

@@ -13,7 +13,8 @@ import httpx
 import numpy as np
 import pytest
 
-from cutover.api.spec import Gate, LatencyGate, Profile, Side
+from cutover.api.gates import Gate, LatencyGate
+from cutover.api.sides import Profile, Side
 from cutover.decide.observation import Gap
 from cutover.decide.past import DAY, PastQuestion, look_length
 from cutover.judge.evidence import Count

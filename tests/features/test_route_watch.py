@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cutover.api.spec import HttpRoute
+from cutover.api.traffic import HttpRoute
 from cutover.clusters.connection import Connection
 from cutover.traffic.httproute import HttpRouteRouter
 from cutover.traffic.seen import HttpRouteSeen

@@ -9,19 +9,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cutover.api.analysis import Analysis
 from cutover.api.conditions import Condition
+from cutover.api.custom import CustomMetrics
+from cutover.api.gates import Gate
+from cutover.api.guards import Guards
 from cutover.api.rules import Rule, keyed_by, ruled_by
-from cutover.api.spec import (
-    Analysis,
-    CustomMetrics,
-    Gate,
-    Guards,
-    Profile,
-    Side,
-    Step,
-    StepKind,
-    Traffic,
-)
+from cutover.api.sides import Profile, Side
+from cutover.api.steps import Step, StepKind
+from cutover.api.traffic import Traffic
 from cutover.api.verdict import Verdict
 from cutover.api.wire import Wire
 

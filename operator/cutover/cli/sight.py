@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from cutover.api.conditions import Condition, ConditionStatus, ConditionType
 from cutover.api.quantities import format_duration, parse_duration
-from cutover.api.spec import Step, StepKind
 from cutover.api.status import PauseCause, Phase, Status
+from cutover.api.steps import Step, StepKind
 from cutover.cli.errors import ExitCode
 
 NUMBERS_WITHIN: Final = timedelta(minutes=3)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-from cutover.api.spec import ClusterRef, KubeconfigSecretRef
+from cutover.api.sides import ClusterRef, KubeconfigSecretRef
 from cutover.clusters.answers import Answer, Failed, Ok, Reason
 from cutover.clusters.connection import Connection
 from cutover.clusters.kubeconfig import Access, Unusable, parse

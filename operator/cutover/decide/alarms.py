@@ -7,9 +7,12 @@ failed gate, and the two waits that the user may have turned into a rollback.
 from dataclasses import dataclass
 from datetime import timedelta
 
+from cutover.api.analysis import OnInconclusive, OnOutage
+from cutover.api.guards import Guard
 from cutover.api.quantities import parse_duration
-from cutover.api.spec import DeliveryCheck, Guard, OnInconclusive, OnOutage, StepKind
 from cutover.api.status import Phase, Plan, Status
+from cutover.api.steps import StepKind
+from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.guarding import find_breach

@@ -5,9 +5,10 @@ A clock that seems to run backwards has waited nothing: waiting is never shorten
 
 from datetime import datetime, timedelta
 
+from cutover.api.analysis import Analysis
 from cutover.api.quantities import parse_duration
-from cutover.api.spec import Analysis, Step
 from cutover.api.status import Status
+from cutover.api.steps import Step
 
 NOTHING = timedelta(0)
 AT_ONCE = timedelta(0)

@@ -2,8 +2,8 @@
 
 from math import ceil
 
-from cutover.api.spec import OnOverride
 from cutover.api.status import PauseCause, Plan, Status
+from cutover.api.traffic import OnOverride
 from cutover.decide import claims, clocks, record
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.decision import Decision, Lower, Said

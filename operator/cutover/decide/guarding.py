@@ -3,7 +3,8 @@
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from cutover.api.spec import Gate, Guard
+from cutover.api.gates import Gate
+from cutover.api.guards import Guard
 from cutover.api.status import Plan, Status
 from cutover.decide import clocks
 from cutover.decide.judging import gate_counts

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cutover.api.gates import Gate
 from cutover.api.quantities import format_duration, parse_duration, parse_ratio, parse_share
-from cutover.api.spec import Gate
 from cutover.api.status import (
     EvidenceSums,
     FrozenReference,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cutover.api.analysis import Analysis
 from cutover.api.quantities import parse_duration
-from cutover.api.spec import Analysis
 from cutover.api.status import Phase, Plan, Status
 from cutover.decide import clocks
 from cutover.decide.observation import Commands

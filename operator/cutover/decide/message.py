@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from cutover.api.quantities import format_duration, parse_duration
-from cutover.api.spec import Step
 from cutover.api.status import PauseCause, Phase, Plan, Status
+from cutover.api.steps import Step
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.decision import Decision

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
+from cutover.api.analysis import Analysis
+from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
-from cutover.api.spec import Analysis, Gate
 from cutover.api.status import Plan, SourceHistory
 from cutover.decide.judging import window_of
 from cutover.decide.observation import Gap, PastSeen, Reading, SideReading, WindowReading

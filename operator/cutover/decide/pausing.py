@@ -5,8 +5,8 @@ from math import ceil
 from typing import assert_never
 
 from cutover.api.quantities import parse_duration
-from cutover.api.spec import StepKind
 from cutover.api.status import PauseCause, Phase, Plan, Status
+from cutover.api.steps import StepKind
 from cutover.api.verdict import Verdict
 from cutover.decide import alarms, clocks, record
 from cutover.decide.observation import Observation, RouteSeen

@@ -6,9 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
-from cutover.api.spec import Gate, Profile, Soak, Spec, Step, StepKind
+from cutover.api.sides import Profile
+from cutover.api.spec import Spec
 from cutover.api.status import Plan
+from cutover.api.steps import Soak, Step, StepKind
 from cutover.decide.observation import Commands, Refusal
 
 DEFAULT_STEPS = (

@@ -4,7 +4,7 @@ Computed once, last, from the new status and from what was seen; nothing is deci
 """
 
 from cutover.api.conditions import Condition, ConditionStatus, ConditionType, with_condition
-from cutover.api.spec import ClusterRef
+from cutover.api.sides import ClusterRef
 from cutover.api.status import Phase, Status, Summary
 from cutover.api.verdict import Verdict
 from cutover.decide import claims

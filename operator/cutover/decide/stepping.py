@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import assert_never
 
 from cutover.api.quantities import parse_duration
-from cutover.api.spec import DeliveryCheck, Step, StepKind
 from cutover.api.status import Phase, Plan, Status
+from cutover.api.steps import Step, StepKind
+from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
 from cutover.decide import claims, clocks, record
 from cutover.decide.clocks import AT_ONCE, SOON

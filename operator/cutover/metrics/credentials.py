@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from cutover.api.spec import Authorization, BasicAuth, Prometheus, SecretKey, SecretRef, TlsConfig
+from cutover.api.sides import Authorization, BasicAuth, Prometheus, SecretKey, SecretRef, TlsConfig
 from cutover.decide.observation import Gap, Missing
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import inf, isclose, isfinite
 from typing import Final
 
-from cutover.api.spec import Gate
+from cutover.api.gates import Gate
 from cutover.decide.observation import Gap, Missing
 from cutover.decide.past import PastQuestion
 from cutover.judge.evidence import Count

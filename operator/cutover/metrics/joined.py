@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from cutover.api.spec import CustomMetrics, Gate, Profile, Side
+from cutover.api.custom import CustomMetrics
+from cutover.api.gates import Gate
+from cutover.api.sides import Profile, Side
 from cutover.decide.observation import Gap, Missing, Reading
 from cutover.decide.past import PastQuestion
 from cutover.judge.evidence import Count

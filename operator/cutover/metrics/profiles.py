@@ -19,7 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cutover.api.spec import CustomMetrics, ErrorRateGate, Gate, LatencyGate, Profile
+from cutover.api.custom import CustomMetrics
+from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
+from cutover.api.sides import Profile
 from cutover.metrics import promql
 
 REQUESTS: Final = "Requests"

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cutover.api.spec import CustomMetrics, Profile, Prometheus, Side
+from cutover.api.custom import CustomMetrics
+from cutover.api.sides import Profile, Prometheus, Side
 from cutover.metrics import promql
 from cutover.metrics.profiles import Quantity, heartbeat, quantities
 from cutover.metrics.promql import Encoded

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from cutover import api
-from cutover.api.spec import ClusterRef, Gate, Profile
+from cutover.api.gates import Gate
+from cutover.api.sides import ClusterRef, Profile
 from cutover.api.status import Plan, Status
 from cutover.decide.looking import Wanted, wanted
 from cutover.decide.observation import (

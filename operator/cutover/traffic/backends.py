@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cutover.api.spec import BackendRef, HttpRoute
+from cutover.api.traffic import BackendRef, HttpRoute
 from cutover.decide.observation import RuleWeights
 
 BACKEND_NOT_FOUND = "BackendNotFound"

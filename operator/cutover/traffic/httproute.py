@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cutover.api.spec import HttpRoute
+from cutover.api.traffic import HttpRoute
 from cutover.clusters.answers import Answer, Failed, Ok, Reason
 from cutover.clusters.connection import DEADLINE, JSON_PATCH, Connection
 from cutover.decide.observation import Route, RouteGone, RouteSeen, RouteUnreadable

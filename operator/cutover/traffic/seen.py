@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutover.api import CLAIM
-from cutover.api.spec import HttpRoute
+from cutover.api.traffic import HttpRoute
 from cutover.decide.observation import RouteSeen
 from cutover.traffic import acceptance, backends
 from cutover.traffic.claim import Unreadable, from_text

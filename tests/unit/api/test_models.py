@@ -7,8 +7,11 @@ import pydantic
 import pytest
 
 from cutover.api.conditions import Condition, ConditionStatus, with_condition
+from cutover.api.gates import Gate
 from cutover.api.rollout import MigrationRollout
-from cutover.api.spec import Gate, OnOverride, Profile, Step, StepKind
+from cutover.api.sides import Profile
+from cutover.api.steps import Step, StepKind
+from cutover.api.traffic import OnOverride
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

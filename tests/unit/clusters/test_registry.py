@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from cutover.api.spec import ClusterRef
+from cutover.api.sides import ClusterRef
 from cutover.clusters.answers import Failed, Ok
 from cutover.clusters.connection import Connection
 from cutover.clusters.registry import Clusters

@@ -8,15 +8,9 @@ from typing import Any
 
 import pytest
 
-from cutover.api.spec import (
-    CustomLatency,
-    CustomMetrics,
-    ErrorRateGate,
-    Gate,
-    LatencyGate,
-    Profile,
-    Side,
-)
+from cutover.api.custom import CustomLatency, CustomMetrics
+from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
+from cutover.api.sides import Profile, Side
 from cutover.decide.observation import Gap, Missing
 from cutover.decide.past import PastQuestion
 from cutover.judge.evidence import Count

@@ -8,7 +8,9 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from cutover.api.spec import CustomLatency, CustomMetrics, Gate, LatencyGate, Profile, Side
+from cutover.api.custom import CustomLatency, CustomMetrics
+from cutover.api.gates import Gate, LatencyGate
+from cutover.api.sides import Profile, Side
 from cutover.decide.observation import Gap, Missing, SideReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics.answers import Answer, Row, TooSlow, Vector

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from cutover.api.custom import CustomLatency, CustomMetrics
+from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
-from cutover.api.spec import CustomLatency, CustomMetrics, Gate, Profile
+from cutover.api.sides import Profile
 from cutover.metrics.profiles import (
     DEFAULT_GATES,
     ERRORS,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cutover.api.spec import HttpRoute
+from cutover.api.traffic import HttpRoute
 from cutover.decide.observation import RuleWeights
 from cutover.traffic.backends import find
 

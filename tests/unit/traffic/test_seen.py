@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cutover.api import CLAIM
-from cutover.api.spec import HttpRoute
+from cutover.api.traffic import HttpRoute
 from cutover.decide.observation import Claim, RuleWeights
 from cutover.traffic.claim import to_text
 from cutover.traffic.seen import HttpRouteSeen, see

@@ -1,0 +1,55 @@
+"""The judgements that must pass before each next step."""
+
+from typing import Annotated
+
+from cutover.api.names import Label, MetricName
+from cutover.api.quantities import Duration, Ratio, Share
+from cutover.api.rules import BELOW_ALL, SOME_BELOW_ALL, TIMES, Rule, exactly_one, ruled_by, within
+from cutover.api.wire import Wire
+
+
+class LatencyGate(Wire):
+    """At most maxAbove of the target's requests take longer than threshold, and at most margin more than the source's."""
+
+    metric: MetricName
+    """Which latency, by the profile's name for it, such as TimeToFirstToken."""
+    threshold: Annotated[Duration, within("1ms", "1h")]
+    """A request that takes longer counts as slow, 1ms to 1h; moved to the nearest edge of the histogram's buckets."""
+    max_above: Annotated[Share, BELOW_ALL]
+    """Share of the target's requests that may be slow, such as 5%."""
+    margin: Annotated[Share, SOME_BELOW_ALL]
+    """How much larger the target's share of slow requests may be than the source's, in percentage points, such as 2.5%."""
+
+
+class ErrorRateGate(Wire):
+    """At most max of the target's requests fail, and at most ratio times the source's share."""
+
+    max: Annotated[Share, SOME_BELOW_ALL]
+    """Share of the target's requests that may fail, such as 1%."""
+    ratio: Annotated[Ratio, TIMES]
+    """How many times the source's share of failed requests the target's may be, 1 to 100, such as "2"."""
+
+
+class Gate(Wire):
+    """A judgement that must pass before the next step; exactly one kind is set."""
+
+    model_config = ruled_by(
+        exactly_one(
+            "latency",
+            "errorRate",
+            says="a gate judges one thing: set exactly one of latency and errorRate",
+        )
+    )
+
+    name: Label
+    """Name of the gate, unique in the rollout."""
+    latency: LatencyGate | None = None
+    """Judge how many requests are slow."""
+    error_rate: ErrorRateGate | None = None
+    """Judge how many requests fail."""
+
+
+GATES_DIFFER = Rule(
+    "self.all(g, self.exists_one(h, h.name == g.name))",
+    "two gates have the same name: give each its own",
+)

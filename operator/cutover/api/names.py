@@ -1,0 +1,16 @@
+"""How things are named in a spec: objects, keys, labels, metrics, addresses."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+ObjectName = Annotated[
+    str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+]
+KeyName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+Label = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+]
+ADDRESS_PATTERN = r"^https?://[^\s?#]+$"
+MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+MatcherValue = Annotated[str, Field(min_length=1, max_length=253)]

@@ -1,0 +1,98 @@
+"""The route whose weights are moved, and how it is known that they are."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from cutover.api.names import Label, ObjectName
+from cutover.api.rules import AS_SET, ONE_OWNER, Rule, ruled_by
+from cutover.api.sides import ClusterRef
+from cutover.api.wire import Wire
+
+
+class OnOverride(StrEnum):
+    """What happens when somebody else raises the target's share."""
+
+    ENFORCE = "Enforce"
+    PAUSE = "Pause"
+
+
+class DeliveryCheck(StrEnum):
+    """Whether a weight must be seen in request counters before it counts."""
+
+    REQUIRED = "Required"
+    REPORT = "Report"
+
+
+class BackendRef(Wire):
+    """One backend of a route, by the fields that tell it from the others."""
+
+    model_config = ONE_OWNER
+
+    name: ObjectName
+    """Name of the backend, as the route spells it."""
+    group: Annotated[str, Field(max_length=253)] | None = None
+    """API group of the backend. Omitted: core."""
+    kind: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Kind of the backend, such as Service, ServiceImport or InferencePool. Omitted: Service."""
+    namespace: Label | None = None
+    """Namespace of the backend, where the route names one. Omitted: the route's own."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port of the backend. Needed only where the route names one backend with several ports."""
+
+
+def _unlike(field: str, default: str) -> str:
+    """Compare an optional field, without ``?:``: behind it CEL's cost estimate knows no length."""
+    source, target = f"self.sourceBackend.{field}", f"self.targetBackend.{field}"
+    return (
+        f"(has({source}) && has({target}) && {source} != {target})"
+        f" || (has({source}) && !has({target}) && {source} != '{default}')"
+        f" || (!has({source}) && has({target}) && {target} != '{default}')"
+    )
+
+
+class HttpRoute(Wire):
+    """A Gateway API HTTPRoute that names both backends."""
+
+    model_config = ruled_by(
+        Rule(
+            "self.sourceBackend.name != self.targetBackend.name"
+            f" || {_unlike('group', '')} || {_unlike('kind', 'Service')} || {_unlike('__namespace__', '')}"
+            " || (has(self.sourceBackend.port) && has(self.targetBackend.port)"
+            " && self.sourceBackend.port != self.targetBackend.port)",
+            "sourceBackend and targetBackend name the same backend: name two,"
+            " or give each the port that tells them apart",
+        )
+    )
+
+    name: ObjectName
+    """Name of the HTTPRoute; its namespace is that of traffic.cluster."""
+    source_backend: BackendRef
+    """The backend that serves now."""
+    target_backend: BackendRef
+    """The backend that shall serve; already in the route, with weight 0."""
+    rules: (
+        Annotated[list[Annotated[int, Field(ge=0, le=127)]], Field(max_length=16), AS_SET] | None
+    ) = None
+    """Indexes (from 0) of the route's rules that are meant. Omitted: every rule, and each must name both backends."""
+
+
+class Delivery(Wire):
+    """How it is known that the gateway does what the route says."""
+
+    check: DeliveryCheck = DeliveryCheck.REQUIRED
+    """Required: a weight counts once request counters show it. Report: it is only reported."""
+
+
+class Traffic(Wire):
+    """The one route whose weights are moved."""
+
+    cluster: ClusterRef = ClusterRef()
+    """The cluster in which the route lives. Omitted: the operator's own."""
+    http_route: HttpRoute
+    """A Gateway API HTTPRoute whose backends' weights are moved."""
+    on_override: OnOverride = OnOverride.ENFORCE
+    """When somebody else raises the target's share: Enforce puts the rollout's weights back, Pause waits for a person. A share that somebody lowers is never raised again by itself."""
+    delivery: Delivery = Delivery()
+    """How it is known that the gateway does what the route says."""
