@@ -113,7 +113,7 @@ MUTATIONS = (
     _one(
         6,
         "what could not be looked at is like what is not there yet",
-        "judging.py",
+        "telling.py",
         "Verdict.INCONCLUSIVE if gap.missing is Missing.NO_DATA else Verdict.ERROR",
         "Verdict.INCONCLUSIVE",
     ),

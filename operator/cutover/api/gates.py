@@ -1,5 +1,6 @@
 """The judgements that must pass before each next step."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from cutover.api.names import Label, MetricName
@@ -30,6 +31,13 @@ class ErrorRateGate(Wire):
     """How many times the source's share of failed requests the target's may be, 1 to 100, such as "2"."""
 
 
+class GateKind(StrEnum):
+    """What a gate judges."""
+
+    LATENCY = "latency"
+    ERROR_RATE = "errorRate"
+
+
 class Gate(Wire):
     """A judgement that must pass before the next step; exactly one kind is set."""
 
@@ -47,6 +55,11 @@ class Gate(Wire):
     """Judge how many requests are slow."""
     error_rate: ErrorRateGate | None = None
     """Judge how many requests fail."""
+
+    @property
+    def kind(self) -> GateKind:
+        """Which of the fields is set."""
+        return GateKind.LATENCY if self.latency is not None else GateKind.ERROR_RATE
 
 
 GATES_DIFFER = Rule(

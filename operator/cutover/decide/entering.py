@@ -7,8 +7,9 @@ from math import ceil
 from cutover.api.status import Baseline, FrozenReference, PauseCause, Phase, Plan, Status
 from cutover.decide import claims, clocks, record
 from cutover.decide.clocks import AT_ONCE
+from cutover.decide.counting import gate_counts
 from cutover.decide.decision import ClaimRoute, Decision, ReleaseClaim, Said
-from cutover.decide.judging import gate_counts, window_of
+from cutover.decide.fulllook import window_of
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.observation import (
     Claim,

@@ -7,7 +7,7 @@ from cutover.api.gates import Gate
 from cutover.api.guards import Guard
 from cutover.api.status import Plan, Status
 from cutover.decide import clocks
-from cutover.decide.judging import gate_counts
+from cutover.decide.counting import gate_counts
 from cutover.decide.looking import SCRAPE_UNKNOWN, guard_lengths
 from cutover.decide.observation import (
     Gap,

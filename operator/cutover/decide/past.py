@@ -14,7 +14,7 @@ from cutover.api.analysis import Analysis
 from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Plan, SourceHistory
-from cutover.decide.judging import window_of
+from cutover.decide.fulllook import window_of
 from cutover.decide.observation import Gap, PastSeen, Reading, SideReading, WindowReading
 from cutover.judge.histogram import Buckets, common_edges, snap
 

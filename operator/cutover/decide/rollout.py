@@ -13,7 +13,8 @@ from cutover.decide import alarms, claims, clocks, record
 from cutover.decide.decision import Decision
 from cutover.decide.entering import enter, warn_once
 from cutover.decide.forward import go_on
-from cutover.decide.judging import FullLook, judge_gates, window_of, worst
+from cutover.decide.fulllook import FullLook, window_of
+from cutover.decide.judging import judge_gates, worst
 from cutover.decide.leaving import finished, kept, roll_back
 from cutover.decide.looking import evidence_start, has_traffic
 from cutover.decide.observation import (

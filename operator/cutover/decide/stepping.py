@@ -10,8 +10,8 @@ from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
 from cutover.decide import claims, clocks, record
 from cutover.decide.clocks import AT_ONCE, SOON
+from cutover.decide.counting import frozen_references
 from cutover.decide.decision import Decision, Lower, Raise, Said
-from cutover.decide.judging import frozen_references
 from cutover.decide.looking import guard_interval, has_traffic, watching
 from cutover.decide.observation import Observation, Refusal, RouteSeen, SideReading
 from cutover.decide.record import from_status

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cutover.decide.judging import gathered
+from cutover.decide.counting import gathered
 from cutover.judge.evidence import Count, Evidence, correlation
 from tests.fakes.chaos import ENOUGH, brisk_world, edit
 from tests.fakes.world import World

@@ -1,0 +1,48 @@
+"""One full look at both sides: the windows of the guards and one that reaches back over the evidence."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cutover.decide.observation import Gap, Missing, Reading, SideReading, WindowReading
+
+
+@dataclass(frozen=True, slots=True)
+class FullLook:
+    """One look at both sides, over one window that begins with the evidence."""
+
+    source: Reading
+    target: Reading
+    window: float
+    """Seconds back to where the evidence (or the weight) begins."""
+    now: datetime
+    gathering: bool
+    """``settle`` is over; before that nothing is counted."""
+
+
+def window_of(reading: Reading | None, seconds: float) -> WindowReading | Gap | None:
+    """Pick the window of that length; the whole side's gap when the side could not be read."""
+    if reading is None or isinstance(reading, Gap):
+        return reading
+    return next((one for one in reading.windows if one.seconds == seconds), None)
+
+
+def both_windows(look: FullLook) -> tuple[WindowReading, WindowReading] | Gap:
+    """Return the long window of both sides, or why they cannot be compared."""
+    left, right = window_of(look.source, look.window), window_of(look.target, look.window)
+    if isinstance(left, Gap):
+        return Gap(left.missing, f"source: {left.message}")
+    if isinstance(right, Gap):
+        return Gap(right.missing, f"target: {right.message}")
+    if left is None or right is None:
+        return Gap(Missing.NO_DATA, "this window was not asked for")
+    if _overlaps(look.source) or _overlaps(look.target):
+        return Gap(
+            Missing.SIDES_OVERLAP,
+            "source and target select the same series, so they would be compared with themselves:"
+            " make spec.source.prometheus.matchers and spec.target.prometheus.matchers disjoint",
+        )
+    return left, right
+
+
+def _overlaps(reading: Reading) -> bool:
+    return isinstance(reading, SideReading) and reading.overlaps
