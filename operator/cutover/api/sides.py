@@ -171,11 +171,59 @@ class Prometheus(Wire):
     """Further headers, such as a tenant's X-Scope-OrgID."""
 
 
+class Endpoint(Wire):
+    """Where the operator itself can ask the model server of a side."""
+
+    model_config = ruled_by(
+        Rule(
+            "!has(self.tlsConfig) || self.url.startsWith('https://')",
+            "tlsConfig has no effect on http://: write the url with https://, or remove tlsConfig",
+        )
+    )
+
+    url: Annotated[
+        str,
+        Field(min_length=8, max_length=2048, pattern=ADDRESS_PATTERN),
+        Rule(
+            f"self.matches(r'{ADDRESS_PATTERN}') && isURL(self) && url(self).getHostname() != ''",
+            "write the base URL of the model server, such as http://llama-chat.inference:8000",
+        ),
+        Rule(
+            "!self.matches('^https?://[^/]*@')",
+            "keep credentials out of the url: put them into a Secret and name it in headersFrom",
+        ),
+    ]
+    """Base URL of the model server, without /v1 or /v2, such as http://llama-chat.inference:8000."""
+    model: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """Name of the model, as requests to the server spell it. Omitted: the one that each request names."""
+    headers_from: HeadersFrom | None = None
+    """Headers for every request, such as Authorization, from a Secret."""
+    tls_config: TlsConfig | None = None
+    """Certificates for an https:// url."""
+
+
+class Workload(Wire):
+    """What runs the model server of a side, in that side's cluster and namespace."""
+
+    model_config = ONE_OWNER
+
+    api_version: Annotated[str, Field(min_length=1, max_length=253)]
+    """API group and version, such as apps/v1 or serving.kserve.io/v1beta1."""
+    kind: Annotated[str, Field(min_length=1, max_length=63)]
+    """Deployment, StatefulSet, InferenceService or LLMInferenceService."""
+    name: ObjectName
+    """Name of the object."""
+
+
 class Side(Wire):
     """One side of the migration."""
 
     cluster: ClusterRef = ClusterRef()
     """The cluster of this side. Omitted: the operator's own."""
+    workload: Workload | None = None
+    """What runs this side's model server; tells how many replicas are ready."""
+    endpoint: Endpoint | None = None
+    """Where the operator itself can ask this side's model server: for golden inputs, probes and warm-up."""
     prometheus: Prometheus
     """Where this side's metrics are read."""
     profile: Profile | None = None
