@@ -180,6 +180,56 @@ def side(name: str) -> list[Case]:
     ]
 
 
+def endpoint(side: str) -> list[Case]:
+    here = f"spec.{side}.endpoint"
+
+    def put(value: Json) -> Json:
+        return at(here, value)
+
+    return [
+        Case(
+            f"{here}: certificates need TLS",
+            here,
+            "tlsConfig has no effect on http://: write the url with https://",
+            [put({"url": "http://m:8000", "tlsConfig": {"serverName": "m"}})],
+            [put({"url": "https://m:8000", "tlsConfig": {"serverName": "m"}})],
+        ),
+        value_case(
+            f"{here}.url",
+            "write the base URL of the model server, such as http://llama-chat.inference:8000",
+            ["m:8000", "ftp://m", "http://:8000", "http://[::1", "http://m?a=b", "http://m/#a"],
+            [
+                "http://llama-chat.inference:8000",
+                "https://llama.example/tenant",
+                "http://[::1]:8000",
+            ],
+        ),
+        value_case(
+            f"{here}.url",
+            "keep credentials out of the url: put them into a Secret and name it in headersFrom",
+            ["http://me:secret@m:8000", "https://me@m"],
+            ["http://m:8000/me@home"],
+        ),
+        Case(
+            f"{here}.tlsConfig: certificate and key",
+            f"{here}.tlsConfig",
+            "a client certificate needs both: set cert and keySecret, or neither",
+            [
+                put({"url": "https://m", "tlsConfig": {"cert": {"secret": SECRET}}}),
+                put({"url": "https://m", "tlsConfig": {"keySecret": SECRET}}),
+            ],
+            [
+                put(
+                    {
+                        "url": "https://m",
+                        "tlsConfig": {"cert": {"secret": SECRET}, "keySecret": SECRET},
+                    }
+                )
+            ],
+        ),
+    ]
+
+
 SAME = {"address": "http://p:9090", "matchers": {"cluster": "one"}}
 
 
@@ -191,6 +241,8 @@ def backends(source: Json, target: Json) -> Json:
 STATIC: list[Case] = [
     *side("source"),
     *side("target"),
+    *endpoint("source"),
+    *endpoint("target"),
     Case(
         "custom profile without queries",
         "spec",
