@@ -5,9 +5,10 @@ say; an exception out of one of these is a fault of ours.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from cutover.api.sides import ClusterRef
 from cutover.api.status import Plan
@@ -23,9 +24,12 @@ from cutover.decide.observation import (
 )
 from cutover.decide.past import PastQuestion
 from cutover.judge.evidence import Count
+from cutover.judge.golden import Answer, GoldenSet, Item
 
 Object = Mapping[str, Any]
 """A Kubernetes object as its API server sent it."""
+
+SideName = Literal["source", "target"]
 
 
 # --- one route ----------------------------------------------------------------------------------
@@ -95,6 +99,26 @@ class Metrics(Protocol):
 
     async def history(self, question: PastQuestion) -> Mapping[str, Sequence[Count] | Gap] | Gap:
         """Read each gate's counts in the looks of a past, in one request; looks without data are left out."""
+
+
+# --- golden inputs ------------------------------------------------------------------------------
+
+
+class Replayer(Protocol):
+    """Golden inputs of one gate, and the model servers of both sides that are asked them.
+
+    Rate, concurrency, deadlines and the few retries of transport failures are its own business: ``ask``
+    may be called for many items at once, and whatever goes wrong is an `Unanswered`.
+    """
+
+    def turn(self) -> AbstractAsyncContextManager[object]:
+        """Wait until this process has room for one more replay, and take it."""
+
+    async def golden_set(self) -> GoldenSet | Refusal:
+        """Fetch, check and take apart the golden set; an invalid line is named in the refusal."""
+
+    async def ask(self, side: SideName, item: Item) -> Answer:
+        """Send one item to one side."""
 
 
 # --- the rollouts' own API server ---------------------------------------------------------------

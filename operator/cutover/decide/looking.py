@@ -8,6 +8,7 @@ from cutover.api.analysis import Analysis
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Phase, Plan, Status
 from cutover.decide import clocks
+from cutover.decide.asking import ReplayWanted
 from cutover.decide.observation import Commands
 from cutover.decide.transitions import FINISHED
 from cutover.judge.guards import guard_windows
@@ -41,6 +42,8 @@ class Wanted:
     """Whether the sides' API servers are to be asked."""
     past: bool = False
     """Whether the source's past is to be known."""
+    replays: tuple[ReplayWanted, ...] = ()
+    """Golden inputs to be replayed in the background; one that is not here is cancelled."""
 
 
 NOTHING = Wanted()

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cutover.api.status import Plan, Status
+from cutover.judge.golden import Fold
 from cutover.judge.histogram import Buckets
 from cutover.judge.past import Clustering
 
@@ -184,6 +185,23 @@ class PastSeen:
     """When it was asked."""
 
 
+# --- golden inputs ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySeen:
+    """How far a replay of golden inputs got: it goes on in the background, whoever looks."""
+
+    about: str
+    """Of the `ReplayWanted` that began it."""
+    fold: Fold
+    """What the gate's own rule has made of the answers so far."""
+    finished: bool = False
+    """Every item was asked, or the fold is settled."""
+    problem: "Refusal | None" = None
+    """Why it does not go on: no golden set, a side that answers nothing. It is tried again by itself."""
+
+
 # --- everything ---------------------------------------------------------------------------------
 
 
@@ -259,6 +277,8 @@ class Observation:
     """Seconds back to where the evidence (or the weight) begins; None: only the guards looked."""
     past: PastSeen | None = None
     """The source's past, in Preflight; None: not asked, or no answer yet."""
+    replays: Mapping[str, ReplaySeen] = field(default_factory=dict)
+    """By name of the gate: replays that are wanted now, as far as they got."""
     source_reach: SideReach = SideReach()
     target_reach: SideReach = SideReach()
     latched: str | None = None
