@@ -18,7 +18,7 @@ from cutover.api.rules import Rule, keyed_by, ruled_by
 from cutover.api.sides import Profile, Side
 from cutover.api.steps import Step, StepKind
 from cutover.api.traffic import Traffic
-from cutover.api.verdict import Verdict
+from cutover.api.verdict import Unit, Verdict
 from cutover.api.wire import Wire
 
 MAX_HISTORY = 20
@@ -164,6 +164,9 @@ class GateStatus(Wire):
     message: Message
     value: float | None = None
     bound: float | None = None
+    unit: Unit | None = Field(
+        default=None, description="Of value and bound; absent: they are plain numbers."
+    )
     source_count: float | None = None
     target_count: float | None = None
     query: Annotated[str, Field(max_length=4096)] | None = None

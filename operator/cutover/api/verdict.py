@@ -12,3 +12,11 @@ class Verdict(StrEnum):
     """Looked, and there is not enough evidence yet."""
     ERROR = "Error"
     """Could not look."""
+
+
+class Unit(StrEnum):
+    """What a gate's value and bound are numbers of; a plain number has no unit."""
+
+    SHARE = "Share"
+    """0 to 1, told in percent."""
+    SECONDS = "Seconds"

@@ -7,22 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
 from cutover.api.conditions import Condition, ConditionStatus, ConditionType
-from cutover.api.status import GateStatus, Phase
-from cutover.api.verdict import Verdict
+from cutover.api.status import Phase
+from cutover.cli.columns import Cells, columns
+from cutover.cli.gates import common_time, draw_gates
 from cutover.cli.sight import Sight
-from cutover.cli.words import clock, count, percent, share, since
+from cutover.cli.words import clock, percent, since
 
 Command = Callable[[str], str]
 """Makes a verb into a command line for this rollout."""
-
-Cells = Sequence[tuple[str, str]]
-"""One row: texts, each with its style."""
 
 PHASE_STYLE: Final = {
     Phase.COMPLETED: "bold green",
@@ -39,12 +36,6 @@ CELL_STYLE: Final = {
     "Inconclusive": "yellow",
     "Error": "magenta",
 }
-VERDICT_MARK: Final = {
-    Verdict.PASS: ("✔", "green"),
-    Verdict.FAIL: ("✖", "bold red"),
-    Verdict.INCONCLUSIVE: ("…", "yellow"),
-    Verdict.ERROR: ("!", "bold magenta"),
-}
 MUST_BE_TRUE: Final = (
     ConditionType.ACCEPTED,
     ConditionType.TRAFFIC_APPLIED,
@@ -58,12 +49,17 @@ STEPS_BEFORE, STEPS_AFTER = 4, 6
 """Of many steps, how many are shown before and after the one in force."""
 
 
-def draw(sight: Sight, now: datetime, command: Command) -> RenderableType:
-    """Draw the whole tree and, below it, what a person can do."""
+def draw(
+    sight: Sight, now: datetime, command: Command, *, evidence: bool = False
+) -> RenderableType:
+    """Draw the whole tree and, below it, what a person can do; ``evidence``: with all that gates rest on."""
     tree = Tree(Text("\n").join([_header(sight), *_warnings(sight, now)]), guide_style="dim")
     _branch(tree, _weights(sight, now), ())
     _branch(tree, _step_title(sight), _steps(sight, now))
-    _branch(tree, Text(f"Gates{_common_time(sight, now)}"), _gates(sight, now))
+    gates = sight.status.gates
+    _branch(
+        tree, Text(f"Gates{common_time(gates, now)}"), draw_gates(gates, now, evidence=evidence)
+    )
     _branch(tree, Text("Conditions"), _conditions(sight, now))
     _branch(tree, Text("Rollback"), _rollback(sight, now))
     _branch(tree, Text("History"), _history(sight, now))
@@ -141,7 +137,7 @@ def _steps(sight: Sight, now: datetime) -> list[Text]:
             rows.append(((mark, style), (number, ""), (name, "bold"), (_at_step(sight, now), "")))
         else:
             rows.append((("·", "dim"), (number, "dim"), (name, "")))
-    return _around(_columns(rows), len(rows) if over else at)
+    return _around(columns(rows), len(rows) if over else at)
 
 
 def _at_step(sight: Sight, now: datetime) -> str:
@@ -174,46 +170,6 @@ def _around(rows: Sequence[Text], at: int) -> list[Text]:
 # --- why ----------------------------------------------------------------------------------------
 
 
-def _gates(sight: Sight, now: datetime) -> list[Text]:
-    gates = sight.status.gates
-    told_above = bool(_common_time(sight, now))
-    lines = _columns([_gate(gate, now, told_above=told_above) for gate in gates])
-    for line, gate in zip(lines, gates, strict=True):
-        if gate.verdict != Verdict.PASS and gate.message:
-            said = gate.message.removeprefix(f"{gate.name}: ")
-            line.append(f"\n{said}", style=VERDICT_MARK[gate.verdict][1])
-    return lines
-
-
-def _gate(gate: GateStatus, now: datetime, *, told_above: bool) -> Cells:
-    mark, style = VERDICT_MARK[gate.verdict]
-    value = f"{share(gate.value)} vs {share(gate.bound)}" if gate.value is not None else ""
-    counted = ""
-    if gate.target_count is not None:
-        counted = f"{count(gate.target_count)} requests (source {count(gate.source_count)})"
-    failing = f"failing for {since(gate.failing_since, now)}" if gate.failing_since else ""
-    return (
-        (mark, style),
-        (gate.name, "bold"),
-        (str(gate.verdict), style),
-        (value, ""),
-        (counted, ""),
-        (", ".join(filter(None, ("" if told_above else _time(gate, now), failing))), "dim"),
-    )
-
-
-def _common_time(sight: Sight, now: datetime) -> str:
-    """When and over what the gates looked, told once where it is the same for all."""
-    times = {_time(gate, now) for gate in sight.status.gates}
-    return f": {time}" if len(times) == 1 and (time := times.pop()) else ""
-
-
-def _time(gate: GateStatus, now: datetime) -> str:
-    over = f"over {gate.window}" if gate.window else ""
-    looked = f"looked {since(gate.looked_at, now)} ago" if gate.looked_at else ""
-    return ", ".join(filter(None, (over, looked)))
-
-
 def _conditions(sight: Sight, now: datetime) -> list[Text]:
     """Only those that are not as they should be."""
     rows = [
@@ -225,7 +181,7 @@ def _conditions(sight: Sight, now: datetime) -> list[Text]:
     if paused is not None and paused.status == ConditionStatus.TRUE:
         told = _told(paused, now)
         rows.append((("‖", "bold yellow"), ("Paused", "bold"), (paused.reason, ""), (told, "")))
-    return _columns(rows)
+    return columns(rows)
 
 
 def _told(condition: Condition, now: datetime) -> str:
@@ -260,7 +216,7 @@ def _history(sight: Sight, now: datetime) -> list[Text]:
         )
         for one in sight.status.history[-SHOWN_TRANSITIONS:]
     ]
-    return _columns(rows)
+    return columns(rows)
 
 
 # --- what a person should know, and can do ------------------------------------------------------
@@ -297,7 +253,7 @@ def _choices(sight: Sight, now: datetime, command: Command) -> list[Text]:
         edit = f"kubectl edit httproute {plan.traffic.http_route.name} -n {place}"
         why = "set the target's weight to 0; the operator never undoes that"
         rows.append((("By hand:", "bold"), (edit, "cyan"), (why, "dim")))
-    return [Text(""), *_columns(rows)] if rows else []
+    return [Text(""), *columns(rows)] if rows else []
 
 
 def _open_choices(sight: Sight) -> list[tuple[str, str, str]]:
@@ -325,23 +281,4 @@ def draw_table(table: Mapping[str, Any], *, namespaces: bool, wide: bool) -> Ren
         place = [(row["object"]["metadata"]["namespace"], "")] * namespaces
         cells = [("" if row["cells"][i] is None else str(row["cells"][i])) for i in shown]
         rows.append([*place, *((cell, CELL_STYLE.get(cell, "")) for cell in cells)])
-    return Group(*_columns(rows))
-
-
-def _columns(rows: Sequence[Cells]) -> list[Text]:
-    """Align rows of cells; the last cell of a row is as long as it is."""
-    widths = [max(map(cell_len, column)) for column in _transposed(rows)]
-    lines = []
-    for row in rows:
-        line = Text()
-        for (text, style), width in zip(row, widths, strict=False):
-            line.append(text, style=style)
-            line.append(" " * (width - cell_len(text) + (1 if width == 1 else 2)))
-        line.rstrip()
-        lines.append(line)
-    return lines
-
-
-def _transposed(rows: Sequence[Cells]) -> list[list[str]]:
-    longest = max(map(len, rows), default=0)
-    return [[row[i][0] for row in rows if i < len(row)] for i in range(longest)]
+    return Group(*columns(rows))

@@ -1,5 +1,6 @@
 """What a picture is put on: a terminal, where it changes in its place, or a log, line by line."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol, Self
 
@@ -10,6 +11,9 @@ from rich.text import Text
 from cutover.cli.drawing import Command, draw
 from cutover.cli.sight import Sight
 from cutover.cli.words import line
+
+Picture = Callable[[Sight], RenderableType]
+"""Draws a sight as it is now."""
 
 UNFOLDED: Final = 1000
 """Columns where nobody has a window: a line stays a line."""
@@ -35,22 +39,26 @@ def console() -> Console:
     return out if out.is_terminal else Console(highlight=False, width=UNFOLDED)
 
 
-def show_once(sight: Sight, command: Command) -> None:
+def show_once(sight: Sight, command: Command, *, evidence: bool) -> None:
     """Print one picture."""
-    console().print(draw(sight, datetime.now(UTC), command))
+    console().print(draw(sight, datetime.now(UTC), command, evidence=evidence))
 
 
-def open_screen(command: Command) -> Screen:
+def open_screen(command: Command, *, evidence: bool) -> Screen:
     """Choose by what the standard output is."""
     out = console()
-    return Terminal(out, command) if out.is_terminal else Log(out, command)
+
+    def picture(sight: Sight) -> RenderableType:
+        return draw(sight, datetime.now(UTC), command, evidence=evidence)
+
+    return Terminal(out, picture) if out.is_terminal else Log(out, picture)
 
 
 class Terminal:
     """The picture stays in its place; ages go on counting between changes."""
 
-    def __init__(self, out: Console, command: Command) -> None:
-        self._command = command
+    def __init__(self, out: Console, picture: Picture) -> None:
+        self._picture = picture
         self._sight: Sight | None = None
         self._lost = ""
         self._live = Live(console=out, get_renderable=self._render, refresh_per_second=2)
@@ -74,7 +82,7 @@ class Terminal:
     def _render(self) -> RenderableType:
         if self._sight is None:
             return Text(f"! {self._lost}" if self._lost else "")
-        picture = draw(self._sight, datetime.now(UTC), self._command)
+        picture = self._picture(self._sight)
         return (
             Group(picture, Text(f"! not up to date: {self._lost}", style="bold magenta"))
             if self._lost
@@ -85,9 +93,9 @@ class Terminal:
 class Log:
     """One line for each change, and the picture at the end."""
 
-    def __init__(self, out: Console, command: Command) -> None:
+    def __init__(self, out: Console, picture: Picture) -> None:
         self._out = out
-        self._command = command
+        self._picture = picture
         self._sight: Sight | None = None
         self._last = ""
 
@@ -96,7 +104,7 @@ class Log:
 
     def __exit__(self, *_error: object) -> None:
         if self._sight is not None:
-            self._out.print(draw(self._sight, datetime.now(UTC), self._command))
+            self._out.print(self._picture(self._sight))
 
     def show(self, sight: Sight) -> None:
         self._sight = sight

@@ -43,10 +43,18 @@ def _length(
     "--timeout", callback=_length, metavar="D", help="With --watch: stop after D, such as 90m."
 )
 @click.option("--stay", is_flag=True, help="With --watch: stay also when a person must act.")
+@click.option("--evidence", is_flag=True, help="With each gate's sentence, times and query.")
 @click.option("--exit-code", is_flag=True, help="Look once; the exit code says how it stands.")
 @where_options
 def status(
-    name: str, where: Where, timeout: timedelta | None, *, watch: bool, stay: bool, exit_code: bool
+    name: str,
+    where: Where,
+    timeout: timedelta | None,
+    *,
+    watch: bool,
+    stay: bool,
+    evidence: bool,
+    exit_code: bool,
 ) -> int:
     """Show what a rollout does, why, and how to steer it."""
     from cutover.cli.connection import connect
@@ -63,13 +71,13 @@ def status(
 
     if not watch:
         sight = see(rollouts.read(name))
-        show_once(sight, command)
+        show_once(sight, command, evidence=evidence)
         return sight.standing if exit_code else ExitCode.COMPLETED
     ends = {ExitCode.COMPLETED, ExitCode.ROLLED_BACK}
     if not stay:
         ends.add(ExitCode.NEEDS_A_PERSON)
     changes = rollouts.follow(name, None if timeout is None else timeout.total_seconds())
-    with contextlib.closing(changes), open_screen(command) as screen:
+    with contextlib.closing(changes), open_screen(command, evidence=evidence) as screen:
         return _follow(changes, screen, ends)
 
 

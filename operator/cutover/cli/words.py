@@ -1,9 +1,12 @@
 """How numbers and times are written for a person."""
 
 from datetime import datetime
+from typing import assert_never
 
 from cutover.api.quantities import format_duration
+from cutover.api.verdict import Unit
 from cutover.cli.sight import Sight
+from cutover.judge.wording import duration
 
 
 def percent(value: float | None) -> str:
@@ -13,9 +16,17 @@ def percent(value: float | None) -> str:
     return f"{value:.1f}".removesuffix(".0") + " %" if value >= 1 else f"{value:.3g} %"
 
 
-def share(value: float | None) -> str:
-    """Write a share, 0 to 1, as a percentage."""
-    return "–" if value is None else percent(100.0 * value)
+def quantity(value: float, unit: Unit | None) -> str:
+    """Write a gate's number in its own unit."""
+    match unit:
+        case Unit.SHARE:
+            return percent(100.0 * value)
+        case Unit.SECONDS:
+            return duration(value)
+        case None:
+            return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+        case _ as never:
+            assert_never(never)
 
 
 def count(value: float | None) -> str:

@@ -42,6 +42,7 @@ def _judge_one(
         message=judgement.message[:1024],
         value=judgement.value,
         bound=judgement.bound,
+        unit=judgement.unit,
         source_count=judgement.source_count,
         target_count=judgement.target_count,
         query=_query(gate, look.target),

@@ -6,7 +6,7 @@ The two rules differ in what they prove (:class:`cutover.judge.terms.Rule`); wha
 from collections.abc import Callable
 from math import log, sqrt
 
-from cutover.api.verdict import Verdict
+from cutover.api.verdict import Unit, Verdict
 from cutover.judge.evidence import Count, Evidence, Reference, SideSums
 from cutover.judge.proportions import log_e_above, log_e_below
 from cutover.judge.sentences import sentence
@@ -39,6 +39,7 @@ def judge(rule: Rule, evidence: Evidence, terms: Terms) -> Judgement:
         target_count=evidence.target.n,
         requests_missing=missing,
         pauses=verdict is Verdict.FAIL and (terms.reference is not None or terms.alone),
+        unit=Unit.SHARE,
     )
 
 

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from cutover.api.verdict import Verdict
+from cutover.api.verdict import Unit, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What one gate says at one look.
 
-    ``value`` and ``bound`` are shares (0-1) for latency and error gates: the target's share and the
-    share it is held against. Counts are requests, after no correction for bursts.
+    ``value`` and ``bound`` are the target's number and the one it is held against; for latency and error
+    gates both are shares. Counts are requests, after no correction for bursts.
     """
 
     verdict: Verdict
@@ -26,3 +26,5 @@ class Judgement:
     """About how many more target requests would bring a verdict, where that can be said."""
     pauses: bool = False
     """A ``Fail`` that must pause instead of rolling back (both sides worse than a frozen reference)."""
+    unit: Unit | None = None
+    """Of ``value`` and ``bound``; None: plain numbers."""

@@ -64,6 +64,7 @@ def gate(name: str, verdict: str, **more: Any) -> Json:
         "message": f"what {name} found",
         "value": 0.008,
         "bound": 0.05,
+        "unit": "Share",
         "sourceCount": 3611,
         "targetCount": 1204,
         "window": "10m",

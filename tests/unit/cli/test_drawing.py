@@ -21,9 +21,14 @@ from tests.unit.cli.sights import (
 )
 
 
-def drawn(found: Json) -> str:
+def command(verb: str) -> str:
+    return f"cutover {verb} llama-chat -n inference"
+
+
+def drawn(found: Json, *, evidence: bool = False) -> str:
     out = Console(file=io.StringIO(), width=1000, highlight=False)
-    out.print(draw(see(found), NOW, lambda verb: f"cutover {verb} llama-chat -n inference"))
+    picture = draw(see(found), NOW, command, evidence=evidence)
+    out.print(picture)
     assert isinstance(out.file, io.StringIO)
     text = out.file.getvalue()
     assert all(line == line.rstrip() for line in text.splitlines())
@@ -72,8 +77,8 @@ inference/llama-chat  Progressing  in-cluster → gke-usc1  attempt 1
 │   ├── ·  5  weight 100
 │   └── ·  6  soak 24h
 ├── Gates: over 10m, looked 8s ago
-│   ├── ✔ first-token  Pass          0.8 % vs 5 %  1,204 requests (source 3,611)
-│   └── … errors       Inconclusive  0.3 % vs 5 %  1,204 requests (source 3,611)
+│   ├── ✔ first-token  Pass          0.8 % vs 5 %  1,204 on target, 3,611 on source
+│   └── … errors       Inconclusive  0.3 % vs 5 %  1,204 on target, 3,611 on source
 │       what errors found
 ├── Conditions
 │   └── ✖ RollbackReady  SourceTooSmall  for 3m: the source has 3 of 8 replicas ready
@@ -128,7 +133,7 @@ BY_HAND = "By hand:  kubectl edit httproute llama-chat -n inference  set the tar
             ),
             [
                 "✖  3  weight 50         stopped here",
-                "✖ errors  Fail  0.8 % vs 5 %  1,204 requests (source 3,611)  failing for 6m",
+                "✖ errors  Fail  0.8 % vs 5 %  1,204 on target, 3,611 on source  failing for 6m",
                 "GateFailed: errors: 4.2 % failed (decided 14:25Z, restored 0.3 s later)",
                 "Try again:  cutover retry llama-chat -n inference",
             ],
@@ -215,3 +220,47 @@ def test_of_many_steps_those_near_the_present_one_are_shown() -> None:
     text = drawn(rollout({"plan": PLAN | {"steps": steps}, "step": step(14)}))
     assert "│   ├── … 10 before\n│   ├── ✔ 11  weight 11\n" in text
     assert "│   ├── · 21  weight 21\n│   └── … 9 more\n" in text
+
+
+def test_every_gate_is_told_in_its_own_unit() -> None:
+    gates = [
+        gate("output-length", "Fail", value=0.2413, bound=0.2, unit=None, sourceCount=None),
+        gate("mean-latency", "Pass", value=0.25, bound=1.5, unit="Seconds"),
+        gate("queue", "Pass", value=12000.0, bound=None, unit=None, targetCount=None),
+    ]
+    text = drawn(rollout({"gates": gates}))
+    for told in (
+        "✖ output-length  Fail  0.241 vs 0.2     1,204 on target\n",
+        "✔ mean-latency   Pass  250 ms vs 1.5 s  1,204 on target, 3,611 on source\n",
+        "✔ queue          Pass  12,000\n",
+    ):
+        assert told in text
+
+
+def test_asked_for_its_evidence_a_gate_shows_all_that_its_verdict_rests_on() -> None:
+    found = rollout(
+        {
+            "gates": [
+                gate("errors", "Fail", failingSince=ago(minutes=6), query="sum(a)\n  / sum(b)"),
+                gate("first-token", "Pass", query="sum by (le)(c)"),
+            ]
+        }
+    )
+    text = drawn(found, evidence=True)
+    assert (
+        """\
+    ├── ✖ errors       Fail  0.8 % vs 5 %  1,204 on target, 3,611 on source  failing for 6m
+    │   what errors found
+    │   reason:  Fail
+    │   looked:  14:29Z over the 10m before
+    │   failing: since 14:24Z
+    │   query:   sum(a) / sum(b)
+    └── ✔ first-token  Pass  0.8 % vs 5 %  1,204 on target, 3,611 on source
+        what first-token found
+        reason:  Pass
+        looked:  14:29Z over the 10m before
+        query:   sum by (le)(c)
+"""
+        in text
+    ), text
+    assert "query" not in drawn(found)
