@@ -94,8 +94,11 @@ class Router(Protocol):
 class Metrics(Protocol):
     """One side's counters and histograms, for the gates of one rollout."""
 
-    async def look(self, windows: Sequence[float]) -> Reading:
-        """Read trailing windows (seconds) that end now, in one request where possible."""
+    async def look(self, windows: Sequence[float], *, full: bool = True) -> Reading:
+        """Read trailing windows (seconds) that end now, in one request where possible.
+
+        Not ``full``: what no guard needs may be left out.
+        """
 
     async def history(self, question: PastQuestion) -> Mapping[str, Sequence[Count] | Gap] | Gap:
         """Read each gate's counts in the looks of a past, in one request; looks without data are left out."""

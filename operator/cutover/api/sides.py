@@ -116,6 +116,22 @@ class HeadersFrom(Wire):
     """The Secret."""
 
 
+Matchers = Annotated[
+    dict[str, MatcherValue],
+    Field(min_length=1, max_length=8),
+    WHOLE,
+    Rule(
+        "self.all(k, k.matches('^[a-zA-Z_][a-zA-Z0-9_]*$') && !(k in ['__name__', 'le']))",
+        "a matcher's key must be the name of a Prometheus label, such as cluster or namespace"
+        " (not __name__ or le, which the queries set themselves)",
+    ),
+    Rule(
+        "self.all(k, !self[k].matches('[[:cntrl:]]'))",
+        "a matcher's value must be one line without control characters",
+    ),
+]
+
+
 class Prometheus(Wire):
     """Where one side's metrics are, and which of them are that side's."""
 
@@ -146,21 +162,10 @@ class Prometheus(Wire):
 
     Credentials sent to an http:// address can be read on the way: leave the cluster by https:// only.
     """
-    matchers: Annotated[
-        dict[str, MatcherValue],
-        Field(min_length=1, max_length=8),
-        WHOLE,
-        Rule(
-            "self.all(k, k.matches('^[a-zA-Z_][a-zA-Z0-9_]*$') && !(k in ['__name__', 'le']))",
-            "a matcher's key must be the name of a Prometheus label, such as cluster or namespace"
-            " (not __name__ or le, which the queries set themselves)",
-        ),
-        Rule(
-            "self.all(k, !self[k].matches('[[:cntrl:]]'))",
-            "a matcher's value must be one line without control characters",
-        ),
-    ]
+    matchers: Matchers
     """Labels that tell this side's series from all others, as name: value; compared for equality. One to eight."""
+    gpu_matchers: Matchers | None = None
+    """Labels that tell the GPUs of this side's servers among the DCGM exporter's series, such as exported_namespace. Omitted: matchers."""
     authorization: Authorization | None = None
     """An Authorization header, such as a bearer token. Not together with basicAuth."""
     basic_auth: BasicAuth | None = None

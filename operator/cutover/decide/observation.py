@@ -154,6 +154,42 @@ class WindowReading:
 
 
 @dataclass(frozen=True, slots=True)
+class Gpus:
+    """What the DCGM exporter says of one side's GPUs, now."""
+
+    count: int
+    xids: Mapping[str, int]
+    """By GPU ("node-3 GPU 1"): the code of its last XID error. It stays there until the next one comes, so
+    only one that was not there before is news; a GPU that never had one is not named."""
+    busy: float | None = None
+    """Mean share of the time that they computed anything, 0 to 1; near 1 on any LLM server. None: not
+    asked for (a guard look) or not told."""
+    memory_used_mib: float | None = None
+    memory_mib: float | None = None
+    """Over all GPUs; None as above."""
+
+
+NOT_ASKED = Gap(Missing.NO_SERIES, "was not asked for")
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """How full one side's servers are, now. Each number or why it is not there."""
+
+    instances: float | Gap = NOT_ASKED
+    """Servers whose scrape told ``running``."""
+    running: float | Gap = NOT_ASKED
+    """Requests being served, over all servers."""
+    waiting: float | Gap = NOT_ASKED
+    """Requests that wait for a place, over all servers."""
+    most_waiting: float | Gap = NOT_ASKED
+    """Of the one server where most of them wait."""
+    kv_cache: float | Gap = NOT_ASKED
+    """The share of the KV cache in use on the fullest server, 0 to 1."""
+    gpus: Gpus | Gap = NOT_ASKED
+
+
+@dataclass(frozen=True, slots=True)
 class SideReading:
     """One side at one instant: the windows asked for, in the order asked for."""
 
@@ -168,6 +204,7 @@ class SideReading:
     """Both sides' matchers select a common series."""
     unscraped: bool = False
     """Prometheus tries and none of this side's servers answers the scrape: ``up`` is 0 for all of them."""
+    gauges: Gauges = Gauges()
 
 
 Reading = SideReading | Gap

@@ -8,6 +8,7 @@ Reads only. Nothing here judges: what is not there is a ``Gap`` with a sentence,
 ``answers``      what a Prometheus (or whatever listens there) said, as a value
 ``prometheus``   one pooled client per address and credentials
 ``diagnosis``    why a number is missing, in a sentence
+``gauges``       how full the servers are, and what their GPUs say
 ``joined``       one look at one side as one query
 ``history``      one side's past, look by look, as one range query
 """

@@ -8,7 +8,8 @@ from typing import Final
 from cutover.decide.observation import Gap, Missing
 from cutover.metrics import promql
 from cutover.metrics.answers import Row, Vector
-from cutover.metrics.questions import GATE, SERIES, Questions
+from cutover.metrics.promql import GATE
+from cutover.metrics.questions import SERIES, Questions
 from cutover.metrics.readings import read_series
 
 _FOUND: Final = "found"

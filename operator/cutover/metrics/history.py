@@ -18,7 +18,7 @@ from cutover.metrics import promql
 from cutover.metrics.answers import Matrix, Series
 from cutover.metrics.profiles import ERRORS, REQUESTS, Quantity
 from cutover.metrics.prometheus import Span
-from cutover.metrics.questions import GATE
+from cutover.metrics.promql import GATE
 from cutover.metrics.readings import edge_of
 
 _Points = Mapping[float, float]

@@ -66,13 +66,13 @@ class SideMetrics:
         self._client = client
         self._apart: frozenset[str] = frozenset()
 
-    async def look(self, windows: Sequence[float]) -> Reading:
-        """Read trailing windows (seconds) that end now.
+    async def look(self, windows: Sequence[float], *, full: bool = True) -> Reading:
+        """Read trailing windows (seconds) that end now; what only people want to see if ``full``.
 
         One request of at most five seconds where all is well; up to twelve seconds when something
         is slow and something is missing.
         """
-        answered = await self._ask(tuple(windows))
+        answered = await self._ask(tuple(windows), full=full)
         if isinstance(answered, Gap):
             return answered
         return tell(self._scene, answered, await self._search(answered))
@@ -101,12 +101,12 @@ class SideMetrics:
     async def _alone(self, quantity: Quantity, windows: tuple[float, ...]) -> Answer:
         return await self._query(self._scene.questions.alone(quantity, windows), _SMALLER)
 
-    async def _ask(self, windows: tuple[float, ...]) -> Answered | Gap:
+    async def _ask(self, windows: tuple[float, ...], *, full: bool) -> Answered | Gap:
         """Ask everything, and apart from it what was refused before."""
         quantities = self._scene.questions.quantities if windows else ()
         apart = [one for one in quantities if one.name in self._apart]
         joined, *answers = await asyncio.gather(
-            self._query(self._scene.questions.joined(windows, self._apart)),
+            self._query(self._scene.questions.joined(windows, self._apart, full=full)),
             *(self._alone(one, windows) for one in apart),
         )
         if isinstance(joined, Vector):
@@ -117,13 +117,13 @@ class SideMetrics:
                 return joined
         elif joined.missing is not Missing.INVALID_QUERY:
             return joined
-        return await self._one_by_one(windows)
+        return await self._one_by_one(windows, full=full)
 
-    async def _one_by_one(self, windows: tuple[float, ...]) -> Answered | Gap:
+    async def _one_by_one(self, windows: tuple[float, ...], *, full: bool) -> Answered | Gap:
         """Find out whose fault it is."""
         quantities = self._scene.questions.quantities if windows else ()
         vitals, *answers = await asyncio.gather(
-            self._query(self._scene.questions.vitals, _SMALLER),
+            self._query(self._scene.questions.present(full=full), _SMALLER),
             *(self._alone(one, windows) for one in quantities),
         )
         if isinstance(vitals, Gap):

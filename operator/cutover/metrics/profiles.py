@@ -54,6 +54,15 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Gauge:
+    """A gauge, or some of its series."""
+
+    metric: str
+    only: str = ""
+    """Further matchers, as PromQL."""
+
+
+@dataclass(frozen=True, slots=True)
 class Names:
     """The metrics of one kind of server."""
 
@@ -65,6 +74,12 @@ class Names:
     """A metric that every server has from its start on: it tells scrapes and common series."""
     latencies: Mapping[str, Latency]
     """By the name gates use."""
+    running: tuple[Gauge, ...] = ()
+    """Requests being served: of these gauges each server has one."""
+    waiting: tuple[Gauge, ...] = ()
+    """Requests that wait for a place."""
+    kv_cache: tuple[Gauge, ...] = ()
+    """The share of the KV cache in use, 0 to 1."""
 
 
 # fmt: off
@@ -142,6 +157,9 @@ VLLM: Final = Names(
             "Prefill and decode without queueing.",
         ),
     },
+    running=(Gauge("vllm:num_requests_running"),),
+    waiting=(Gauge("vllm:num_requests_waiting"),),
+    kv_cache=(Gauge("vllm:kv_cache_usage_perc"), Gauge("vllm:gpu_cache_usage_perc")),  # 0 to 1 both
 )
 
 NAMES: Final[Mapping[Profile, Names]] = {Profile.VLLM: VLLM}

@@ -13,6 +13,10 @@ EDGES: Final = "$edges"
 SECONDS: Final = "$seconds"
 """The window as a bare number, for comparisons with ``time()``; only in the profiles' own queries."""
 
+GATE: Final = "gate"
+SPAN: Final = "window"
+"""The two labels that tell the rows of a joined answer apart."""
+
 _PLAIN_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _SELECTED: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
 

@@ -7,12 +7,10 @@ from typing import Final
 from cutover.api.custom import CustomMetrics
 from cutover.api.sides import Profile, Prometheus, Side
 from cutover.metrics import promql
-from cutover.metrics.profiles import Quantity, heartbeat, quantities
-from cutover.metrics.promql import Encoded
+from cutover.metrics.gauges import GaugeQuestions, ask_gauges
+from cutover.metrics.profiles import NAMES, Quantity, heartbeat, quantities
+from cutover.metrics.promql import GATE, Encoded
 
-GATE: Final = "gate"
-WINDOW: Final = "window"
-"""The two labels that tell the rows of a joined answer apart."""
 SCRAPE: Final = "scrape"
 NEWEST: Final = "newest"
 UP: Final = "up"
@@ -40,15 +38,23 @@ class Questions:
     """All quantities over ``$window``, tagged; None: there are none."""
     uneven: Encoded | None
     """Which histograms are of servers with different edges, over the longest window."""
+    gauges: GaugeQuestions
 
-    def joined(self, windows: Sequence[float], leaving_out: Collection[str]) -> Encoded:
+    def present(self, *, full: bool) -> Encoded:
+        """Ask what no window is needed for."""
+        gauges = [self.gauges.at_any_look, *([self.gauges.at_full_looks] if full else [])]
+        return Encoded.joined([self.vitals, *gauges])
+
+    def joined(
+        self, windows: Sequence[float], leaving_out: Collection[str], *, full: bool
+    ) -> Encoded:
         """Ask everything at one instant, but for the quantities named."""
         if not leaving_out:
             asked = _filled(self.window, self.uneven, windows)
         else:
             left = [one for one in self.quantities if one.name not in leaving_out]
             asked = _filled(_over_window(left), _uneven(left), windows)
-        return Encoded.joined([self.vitals, *asked])
+        return Encoded.joined([self.present(full=full), *asked])
 
     def alone(self, quantity: Quantity, windows: Sequence[float]) -> Encoded:
         """Ask for one quantity."""
@@ -75,6 +81,7 @@ def ask_about(
     own = side.profile or profile
     matchers = promql.rendered(side.prometheus.matchers)
     beat = _custom_heartbeat(custom) if own is Profile.CUSTOM and custom else heartbeat(own)
+    gpu_matchers = promql.rendered(side.prometheus.gpu_matchers or side.prometheus.matchers)
     vitals = _vitals(beat, matchers)
     shared = reads_the_same(side.prometheus, other.prometheus)
     if shared:
@@ -89,6 +96,7 @@ def ask_about(
         shared and own is Profile.CUSTOM and custom is not None and _ignores_matchers(custom),
         _over_window(asked),
         _uneven(asked),
+        ask_gauges(NAMES.get(own), str(own), matchers, gpu_matchers),
     )
 
 
@@ -136,7 +144,7 @@ def _over_window(asked: Sequence[Quantity]) -> Encoded | None:
     if not asked:
         return None
     every = promql.joined(promql.tagged(one.expression, GATE, one.name) for one in asked)
-    return Encoded.of(promql.tagged(every, WINDOW, promql.WINDOW))
+    return Encoded.of(promql.tagged(every, promql.SPAN, promql.WINDOW))
 
 
 def _uneven(asked: Sequence[Quantity]) -> Encoded | None:

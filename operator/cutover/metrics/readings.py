@@ -8,7 +8,7 @@ from cutover.decide.observation import Gap, Missing
 from cutover.judge.histogram import Buckets
 from cutover.metrics import promql
 from cutover.metrics.answers import Row
-from cutover.metrics.questions import GATE, WINDOW
+from cutover.metrics.promql import GATE, SPAN
 
 Sorted = Mapping[tuple[str, str], list[Row]]
 """Rows by their tags: (gate, window)."""
@@ -44,7 +44,7 @@ def sort_rows(rows: Iterable[Row]) -> Sorted:
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         labels = row.labels
-        found.setdefault((labels.get(GATE, ""), labels.get(WINDOW, "")), []).append(row)
+        found.setdefault((labels.get(GATE, ""), labels.get(SPAN, "")), []).append(row)
     return found
 
 

@@ -9,6 +9,7 @@ from cutover.judge.histogram import Buckets
 from cutover.metrics import diagnosis, promql
 from cutover.metrics.answers import Row
 from cutover.metrics.diagnosis import Findings, Scene
+from cutover.metrics.gauges import read_gauges
 from cutover.metrics.profiles import ERRORS, REQUESTS, Quantity
 from cutover.metrics.questions import COMMON, NEWEST, SCRAPE, UP
 from cutover.metrics.readings import Answered, read_buckets, read_number
@@ -32,6 +33,7 @@ def tell(scene: Scene, seen: Answered, findings: Findings | Gap | None) -> SideR
             one.name: promql.over(one.expression, first) for one in scene.questions.quantities
         },
         overlaps=scene.questions.shares_everything or bool(seen.vital(COMMON)),
+        gauges=read_gauges(scene.questions.gauges, seen, stale),
     )
 
 

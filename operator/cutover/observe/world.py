@@ -186,11 +186,14 @@ async def _both(
     source, target = sides
     if want.long_window is None and memory.windows_needed is not None:
         few = want.windows[: memory.windows_needed]
-        readings = await asyncio.gather(source.look(few), target.look(few))
+        readings = await asyncio.gather(source.look(few, full=False), target.look(few, full=False))
         memory.windows_needed = windows_needed(*readings)
         if memory.windows_needed is not None or few == want.windows:
             return readings
-    readings = await asyncio.gather(source.look(want.windows), target.look(want.windows))
+    full = want.long_window is not None
+    readings = await asyncio.gather(
+        source.look(want.windows, full=full), target.look(want.windows, full=full)
+    )
     memory.windows_needed = windows_needed(*readings)
     return readings
 

@@ -140,17 +140,23 @@ def side(name: str) -> list[Case]:
             ["https://me:secret@p.example", "https://me@p.example"],
             ["https://p.example/@me"],
         ),
-        value_case(
-            f"{here}.matchers",
-            "a matcher's key must be the name of a Prometheus label, such as cluster",
-            [{"2nd": "x"}, {"a-b": "x"}, {"a{}": "x"}, {"__name__": "x"}, {"le": "1"}],
-            [{"_a9": "x"}, {"Cluster": "x", "cluster": None}],
-        ),
-        value_case(
-            f"{here}.matchers",
-            "a matcher's value must be one line without control characters",
-            [{"cluster": "a\nb"}, {"cluster": "a\u0000b"}, {"cluster": "\u007f"}],
-            [{"cluster": 'a"b\\c é'}],
+        *(
+            case
+            for field in ("matchers", "gpuMatchers")
+            for case in (
+                value_case(
+                    f"{here}.{field}",
+                    "a matcher's key must be the name of a Prometheus label, such as cluster",
+                    [{"2nd": "x"}, {"a-b": "x"}, {"a{}": "x"}, {"__name__": "x"}, {"le": "1"}],
+                    [{"_a9": "x"}, {"Cluster": "x", "cluster": None}],
+                ),
+                value_case(
+                    f"{here}.{field}",
+                    "a matcher's value must be one line without control characters",
+                    [{"cluster": "a\nb"}, {"cluster": "a\u0000b"}, {"cluster": "\u007f"}],
+                    [{"cluster": 'a"b\\c é'}],
+                ),
+            )
         ),
         value_case(
             f"{here}.authorization.type",

@@ -29,8 +29,8 @@ class Source:
         self.answer = answer
         self.asked: list[PastQuestion] = []
 
-    async def look(self, windows: Sequence[float]) -> Reading:
-        raise AssertionError(windows)
+    async def look(self, windows: Sequence[float], *, full: bool = True) -> Reading:
+        raise AssertionError((windows, full))
 
     async def history(self, question: PastQuestion) -> Answer:
         self.asked.append(question)
