@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from cutover.api.gates import OnFail, Run
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Phase, Plan, Status
 from cutover.api.verdict import Verdict
@@ -59,6 +60,7 @@ def raises_are_earned(slack: timedelta = timedelta(0)) -> Promise:
         assert not (asked.abort or asked.paused or asked.deleting or stored.pause)
         assert stored.phase in (Phase.PROGRESSING, Phase.SOAKING)
         before = stored.weights.applied or 0
+        _assert_passed_before_traffic(look, plan)
         if before:
             _assert_proven(look, plan)
             if not slack:
@@ -76,10 +78,19 @@ def _assert_counted(world: World, plan: Plan, before: int) -> None:
     assert counted >= plan.analysis.min_requests / coarser * 0.99, "raised on too few requests"
 
 
+def _assert_passed_before_traffic(look: Look, plan: Plan) -> None:
+    passed = {one.name for one in look.decision.status.gates if one.verdict is Verdict.PASS}
+    for gate in plan.gates:
+        if gate.run is Run.BEFORE_TRAFFIC and gate.on_fail is not OnFail.REPORT:
+            assert gate.name in passed, f"raised although {gate.name} has not passed"
+
+
 def _assert_proven(look: Look, plan: Plan) -> None:
     gates = {gate.name: gate for gate in look.decision.status.gates}
     fresh = 2 * parse_duration(plan.analysis.interval) + timedelta(minutes=1)
     for gate in plan.gates:
+        if gate.on_fail is OnFail.REPORT or gate.run is Run.BEFORE_TRAFFIC:
+            continue
         found = gates[gate.name]
         assert found.verdict is Verdict.PASS, f"raised although {gate.name} says {found.verdict}"
         assert found.looked_at is not None

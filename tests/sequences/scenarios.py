@@ -152,6 +152,51 @@ def both_get_worse_while_soaking() -> Story:
     return run_out(story)
 
 
+FIRST_TOKEN_GATE: dict[str, Any] = {
+    "name": "first-token",
+    "latency": {
+        "metric": "TimeToFirstToken",
+        "threshold": "1s",
+        "maxAbove": "5%",
+        "margin": "2.5%",
+    },
+}
+ERRORS_GATE: dict[str, Any] = {"name": "errors", "errorRate": {"max": "1%", "ratio": "2"}}
+
+
+@scenario
+def slow_target_and_the_gate_pauses() -> Story:
+    """A person looks, mends it and resumes: what failed is judged on what comes from then on."""
+    story = begin(quick(gates=[{**FIRST_TOKEN_GATE, "onFail": "Pause"}, ERRORS_GATE]))
+    until_weight(story, 25)
+    story.do("world", "30 % of the target's requests turn slow", turn_slow)
+    story.world.run(10 * MINUTE)
+    story.do("world", "the target is mended", lambda w: turn_slow(w, 0.02))
+    story.world.run(5 * MINUTE)
+    resume(story)
+    return run_out(story)
+
+
+@scenario
+def slow_target_resumed_unmended_pauses_again() -> Story:
+    story = begin(quick(gates=[{**FIRST_TOKEN_GATE, "onFail": "Pause"}, ERRORS_GATE]))
+    until_weight(story, 25)
+    story.do("world", "30 % of the target's requests turn slow", turn_slow)
+    story.world.run(10 * MINUTE)
+    resume(story)
+    story.world.run(10 * MINUTE)
+    story.do("person", "sets spec.abort", lambda w: w.rollouts.edit(lambda s: s.update(abort=True)))
+    return run_out(story)
+
+
+@scenario
+def slow_target_and_the_gate_only_reports() -> Story:
+    story = begin(quick(gates=[{**FIRST_TOKEN_GATE, "onFail": "Report"}, ERRORS_GATE]))
+    until_weight(story, 25)
+    story.do("world", "30 % of the target's requests turn slow", turn_slow)
+    return run_out(story)
+
+
 # --- the way back -------------------------------------------------------------------------------
 
 

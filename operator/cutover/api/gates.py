@@ -1,7 +1,7 @@
 """The judgements that must pass before each next step."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from cutover.api.names import Label, MetricName
 from cutover.api.quantities import Duration, Ratio, Share
@@ -38,6 +38,25 @@ class GateKind(StrEnum):
     ERROR_RATE = "errorRate"
 
 
+NEEDS_TRAFFIC: Final = frozenset({GateKind.LATENCY, GateKind.ERROR_RATE})
+"""Kinds that judge the target's share of the traffic, so that before it there is nothing to judge."""
+
+
+class OnFail(StrEnum):
+    """What a gate's Fail leads to."""
+
+    ROLL_BACK = "RollBack"
+    PAUSE = "Pause"
+    REPORT = "Report"
+
+
+class Run(StrEnum):
+    """When a gate is judged."""
+
+    EACH_STEP = "EachStep"
+    BEFORE_TRAFFIC = "BeforeTraffic"
+
+
 class Gate(Wire):
     """A judgement that must pass before the next step; exactly one kind is set."""
 
@@ -46,7 +65,14 @@ class Gate(Wire):
             "latency",
             "errorRate",
             says="a gate judges one thing: set exactly one of latency and errorRate",
-        )
+        ),
+        Rule(
+            "!has(self.run) || self.run != 'BeforeTraffic'"
+            f" || !({' || '.join(f'has(self.{kind})' for kind in sorted(NEEDS_TRAFFIC))})",
+            "this gate judges what the target does with its share of the traffic, so there is nothing to"
+            " judge before it: set run: EachStep, or leave run out",
+            at=".run",
+        ),
     )
 
     name: Label
@@ -55,11 +81,39 @@ class Gate(Wire):
     """Judge how many requests are slow."""
     error_rate: ErrorRateGate | None = None
     """Judge how many requests fail."""
+    on_fail: OnFail | None = None
+    """What a Fail leads to: RollBack; Pause until a person resumes, from when on the gate is judged anew; or Report, which shows the verdict and posts an Event, and holds up nothing. Omitted: RollBack."""
+    run: Run | None = None
+    """When to judge: EachStep, at every step anew; or BeforeTraffic, at weight 0 before the first raise, a Pass standing for the whole attempt. Omitted: EachStep."""
 
     @property
     def kind(self) -> GateKind:
         """Which of the fields is set."""
         return GateKind.LATENCY if self.latency is not None else GateKind.ERROR_RATE
+
+    @property
+    def consequence(self) -> OnFail:
+        """What a Fail leads to."""
+        return self.on_fail or OnFail.ROLL_BACK
+
+    @property
+    def time(self) -> Run:
+        """When it is judged."""
+        return self.run or Run.EACH_STEP
+
+    @property
+    def only_reports(self) -> bool:
+        """Whether nothing waits for it and nothing comes of it."""
+        return self.consequence is OnFail.REPORT
+
+    @property
+    def before_traffic(self) -> bool:
+        """Whether its Pass is needed before the first raise, and then stands for the attempt."""
+        return self.time is Run.BEFORE_TRAFFIC
+
+    def resolved(self) -> "Gate":
+        """The gate with its defaults written out, as a plan keeps it."""
+        return self.model_copy(update={"on_fail": self.consequence, "run": self.time})
 
 
 GATES_DIFFER = Rule(

@@ -12,7 +12,7 @@ from pydantic import Field
 from cutover.api.analysis import Analysis
 from cutover.api.conditions import Condition
 from cutover.api.custom import CustomMetrics
-from cutover.api.gates import Gate
+from cutover.api.gates import Gate, OnFail, Run
 from cutover.api.guards import Guards
 from cutover.api.rules import Rule, keyed_by, ruled_by
 from cutover.api.sides import Profile, Side
@@ -181,6 +181,28 @@ class GateStatus(Wire):
         default=None, description="About how many more target requests a verdict needs."
     )
     evidence: EvidenceSums | None = None
+    on_fail: OnFail = Field(default=OnFail.ROLL_BACK, description="What a Fail leads to.")
+    run: Run = Field(
+        default=Run.EACH_STEP,
+        description="When it is judged; a Pass of BeforeTraffic stands for the attempt.",
+    )
+
+    @property
+    def consequence(self) -> OnFail:
+        """What this Fail leads to."""
+        if self.pauses and self.on_fail is OnFail.ROLL_BACK:
+            return OnFail.PAUSE
+        return self.on_fail
+
+    @property
+    def only_reports(self) -> bool:
+        """Whether nothing waits for it and nothing comes of it."""
+        return self.on_fail is OnFail.REPORT
+
+    @property
+    def stands(self) -> bool:
+        """Whether it passed once and for the whole attempt."""
+        return self.run is Run.BEFORE_TRAFFIC and self.verdict is Verdict.PASS
 
 
 class Look(Wire):
@@ -214,6 +236,7 @@ class PauseCause(StrEnum):
     CONTESTED = "TrafficContested"
     LOST_STATUS = "StatusLost"
     BOTH_WORSE = "BothSidesWorse"
+    GATE_FAILED = "GateFailed"
 
 
 class PauseStatus(Wire):

@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.text import Text
 
+from cutover.api.gates import OnFail, Run
 from cutover.api.status import GateStatus
 from cutover.api.verdict import Verdict
 from cutover.cli.columns import Cells, columns
@@ -42,14 +43,27 @@ def common_time(gates: Sequence[GateStatus], now: datetime) -> str:
 def _gate(gate: GateStatus, now: datetime, *, told_above: bool) -> Cells:
     mark, style = VERDICT_MARK[gate.verdict]
     failing = f"failing for {since(gate.failing_since, now)}" if gate.failing_since else ""
+    time = "" if told_above else _time(gate, now)
     return (
         (mark, style),
         (gate.name, "bold"),
         (str(gate.verdict), style),
         (_held_against(gate), ""),
         (_counted(gate), ""),
-        (", ".join(filter(None, ("" if told_above else _time(gate, now), failing))), "dim"),
+        (", ".join(filter(None, (time, failing, _role(gate)))), "dim"),
     )
+
+
+def _role(gate: GateStatus) -> str:
+    """What is special about the gate: when it is judged, what its Fail leads to."""
+    told = []
+    if gate.run == Run.BEFORE_TRAFFIC:
+        told.append("stands for the attempt" if gate.stands else "before traffic")
+    if gate.on_fail == OnFail.REPORT:
+        told.append("only reported")
+    if gate.on_fail == OnFail.PAUSE:
+        told.append("a Fail pauses")
+    return ", ".join(told)
 
 
 def _held_against(gate: GateStatus) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cutover.api.analysis import OnInconclusive, OnOutage
+from cutover.api.gates import OnFail
 from cutover.api.guards import Guard
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Phase, Plan, Status
@@ -15,6 +16,7 @@ from cutover.api.steps import StepKind
 from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
+from cutover.decide.applying import awaited, before_traffic, in_force
 from cutover.decide.guarding import find_breach
 from cutover.decide.looking import has_traffic
 from cutover.decide.observation import Observation
@@ -51,8 +53,12 @@ def _kept(seen: Observation, status: Status) -> bool:
 
 
 def breached(seen: Observation, status: Status, plan: Plan) -> Alarm | None:
-    """What the guards see in this look's trailing windows."""
-    if not has_traffic(status):
+    """What the guards see in this look's trailing windows.
+
+    While a gate that must pass before traffic has not, nothing was raised: what fails then are other
+    callers' requests, or the gate's own.
+    """
+    if not has_traffic(status) or awaited(plan, status):
         return None
     disabled: frozenset[Guard] = frozenset(plan.guards.disabled)
     breach = find_breach(seen, status, plan, disabled)
@@ -62,7 +68,7 @@ def breached(seen: Observation, status: Status, plan: Plan) -> Alarm | None:
 def failed(status: Status) -> Alarm | None:
     """The first gate whose failure rolls back."""
     for gate in status.gates:
-        if gate.verdict is Verdict.FAIL and not gate.pauses:
+        if gate.verdict is Verdict.FAIL and gate.consequence is OnFail.ROLL_BACK:
             return Alarm("GateFailed", gate.message)
     return None
 
@@ -83,7 +89,11 @@ def overdue(seen: Observation, status: Status, plan: Plan) -> Alarm | None:
 
 def unproven_too_long(seen: Observation, status: Status, plan: Plan) -> str | None:
     """What is still not proven although the step has had its ``maxDuration``; None: nothing, or not yet."""
-    if status.pause is not None or status.outage_since is not None or not status.gates:
+    if status.pause is not None or status.outage_since is not None:
+        return None
+    judged = {gate.name: gate for gate in status.gates}
+    needed = [gate.name for gate in in_force(plan, status) if not gate.only_reports]
+    if not status.gates or not judged.keys() >= set(needed):
         return None
     waited = _waited_for_proof(seen, status, plan)
     if waited is None or waited < parse_duration(plan.analysis.max_duration):
@@ -91,8 +101,9 @@ def unproven_too_long(seen: Observation, status: Status, plan: Plan) -> str | No
     undelivered = _undelivered(status, plan)
     if undelivered is not None and status.weights.delivery_ok is False:
         return undelivered
-    waiting = (one.message for one in status.gates if one.verdict is not Verdict.PASS)
-    return next(waiting, undelivered)
+    waiting = (judged[name] for name in needed)
+    open_gates = (one.message for one in waiting if one.verdict is not Verdict.PASS)
+    return next(open_gates, None if before_traffic(status) else undelivered)
 
 
 def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelta | None:
@@ -101,6 +112,8 @@ def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelt
     Evidence that began afresh has the whole time again.
     """
     step, weights = status.step, status.weights
+    if step is not None and before_traffic(status) and step.kind is StepKind.WEIGHT:
+        return clocks.waited(step.started_at, seen.now)
     if step is None or weights.applied_at is None or weights.applied != weights.desired:
         return None
     longest = clocks.waited(weights.applied_at, seen.now)

@@ -295,6 +295,8 @@ def _window_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: b
     if not isinstance(window, WindowReading):
         return window or Gap(Missing.NO_DATA, "not read yet")
     for gate in plan.gates:
+        if gate.only_reports:
+            continue
         metric = gate.latency.metric if gate.latency else None
         values = (window.latencies.get(metric),) if metric else (window.requests, window.errors)
         for value in values:

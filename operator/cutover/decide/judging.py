@@ -9,6 +9,7 @@ from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import GateStatus, Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
+from cutover.decide.applying import in_force
 from cutover.decide.counting import judge_counted
 from cutover.decide.fulllook import FullLook
 from cutover.decide.observation import Gap, Reading
@@ -20,14 +21,21 @@ ERRORS = "Errors"
 
 
 def judge_gates(plan: Plan, status: Status, look: FullLook) -> list[GateStatus]:
-    """Every gate's verdict at this look."""
+    """The verdict at this look of every gate that applies now."""
     before = {one.name: one for one in status.gates}
     return [
-        _judge_one(plan, status, gate, before.get(gate.name), look)
-        if look.gathering
-        else _settling(plan, gate, status, look.now)
-        for gate in plan.gates
+        _verdict(plan, status, gate, before.get(gate.name), look) for gate in in_force(plan, status)
     ]
+
+
+def _verdict(
+    plan: Plan, status: Status, gate: Gate, before: GateStatus | None, look: FullLook
+) -> GateStatus:
+    if before is not None and before.stands:
+        return before
+    if look.gathering or gate.before_traffic:
+        return _judge_one(plan, status, gate, before, look)
+    return _settling(plan, gate, status, look.now)
 
 
 def _judge_one(
@@ -52,6 +60,8 @@ def _judge_one(
         evidence=told.evidence,
         pauses=judgement.pauses,
         requests_missing=judgement.requests_missing,
+        on_fail=gate.consequence,
+        run=gate.time,
     )
 
 
@@ -72,7 +82,12 @@ def _settling(plan: Plan, gate: Gate, status: Status, now: datetime) -> GateStat
         left = parse_duration(plan.analysis.settle) - clocks.waited(status.weights.applied_at, now)
         message = f"{gate.name}: settling for another {format_duration(left)}"
     return GateStatus(
-        name=gate.name, verdict=Verdict.INCONCLUSIVE, reason="Settling", message=message
+        name=gate.name,
+        verdict=Verdict.INCONCLUSIVE,
+        reason="Settling",
+        message=message,
+        on_fail=gate.consequence,
+        run=gate.time,
     )
 
 
@@ -93,7 +108,7 @@ def _query(gate: Gate, reading: Reading) -> str | None:
 
 
 def worst(gates: Sequence[GateStatus]) -> Verdict:
-    """The one word for all gates: Fail, then Error, then Inconclusive, then Pass."""
+    """The one word for all gates that can hold up anything: Fail, then Error, then Inconclusive, then Pass."""
     order = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE)
-    verdicts = {gate.verdict for gate in gates}
+    verdicts = {gate.verdict for gate in gates if not gate.only_reports}
     return next((one for one in order if one in verdicts), Verdict.PASS)

@@ -8,6 +8,7 @@ from cutover.api.analysis import Analysis
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Phase, Plan, Status
 from cutover.decide import clocks
+from cutover.decide.applying import before_traffic, open_before_traffic
 from cutover.decide.asking import ReplayWanted
 from cutover.decide.observation import Commands
 from cutover.decide.transitions import FINISHED
@@ -20,7 +21,7 @@ SCRAPES = 4
 """A window of fewer scrapes may hold too little to tell an increase: no look is taken over it."""
 
 REFERENCE_WINDOW = 600.0
-"""Seconds of the source's past that preflight reads as a first reference."""
+"""Seconds of the past that are read before there is traffic: a first reference, and what the gates that run then see."""
 
 RELAXED = timedelta(minutes=1)
 """Between looks at a route that carries no traffic of ours and is not to be moved now."""
@@ -83,9 +84,12 @@ def wanted(
 def _while_moving(
     status: Status, plan: Plan, now: datetime, scrape: float, *, full: bool
 ) -> Wanted:
+    guards = guard_lengths(status, scrape, now) if has_traffic(status) else ()
+    if full and before_traffic(status) and open_before_traffic(plan, status):
+        windows = _distinct((*guards, REFERENCE_WINDOW))
+        return Wanted(route=True, windows=windows, long_window=REFERENCE_WINDOW, reach=True)
     if not has_traffic(status):
         return Wanted(route=True, reach=full)
-    guards = guard_lengths(status, scrape, now)
     since = evidence_start(status, plan.analysis, now)
     long = float(round(clocks.waited(since, now).total_seconds()))
     if not full or long < SCRAPES * scrape:

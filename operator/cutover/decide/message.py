@@ -7,6 +7,7 @@ from cutover.api.status import PauseCause, Phase, Plan, Status
 from cutover.api.steps import Step
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
+from cutover.decide.applying import awaited
 from cutover.decide.decision import Decision
 from cutover.decide.entering import baseline_is_clean, preflight_obstacle
 from cutover.decide.looking import has_traffic
@@ -108,7 +109,16 @@ def _moving(seen: Observation, status: Status) -> str:
         return f"{where}, paused: {status.pause.message}{_how_to_resume(status)}{trouble}"
     if status.trouble:
         return f"{where}: {status.trouble}"
-    return f"{where}: {_waiting_for(seen, status)}"
+    return f"{where}: {_waiting_for(seen, status)}{_only_reported(status)}"
+
+
+def _only_reported(status: Status) -> str:
+    failing = [g.name for g in status.gates if g.only_reports and g.verdict is Verdict.FAIL]
+    if not failing:
+        return ""
+    return (
+        f"; {', '.join(failing)} {'fail' if len(failing) > 1 else 'fails'}, which is only reported"
+    )
 
 
 def _how_to_resume(status: Status) -> str:
@@ -145,18 +155,32 @@ def _raising(seen: Observation, status: Status, plan: Plan, step: Step) -> str:
         return f"weight {step.weight} comes next, once metrics can be read: {gaps[0]}"
     if not all(isinstance(one, SideReading) for one in (seen.source, seen.target)):
         return f"weight {step.weight} comes next"
+    if awaited(plan, status):
+        return f"weight {step.weight} comes next, {_before_traffic(status, plan)}"
     return (
         f"weight {step.weight} comes next, once this one is proven: {_evidence(seen, status, plan)}"
     )
 
 
+def _before_traffic(status: Status, plan: Plan) -> str:
+    waiting = [gate.name for gate in awaited(plan, status)]
+    said = next(
+        (gate.message for gate in status.gates if gate.name == waiting[0]), "not judged yet"
+    )
+    word = "pass" if len(waiting) > 1 else "passes"
+    return f"once {', '.join(waiting)} {word}: {said}"
+
+
 def _evidence(seen: Observation, status: Status, plan: Plan) -> str:
+    if awaited(plan, status):
+        return f"the next step begins {_before_traffic(status, plan)}"
     if not has_traffic(status):
         return "next step begins"
-    broken = [g for g in status.gates if g.verdict in (Verdict.FAIL, Verdict.ERROR)]
+    asked = [gate for gate in status.gates if not gate.only_reports]
+    broken = [g for g in asked if g.verdict in (Verdict.FAIL, Verdict.ERROR)]
     if broken:
         return broken[0].message
-    open_gates = [g for g in status.gates if g.verdict is Verdict.INCONCLUSIVE]
+    open_gates = [g for g in asked if g.verdict is Verdict.INCONCLUSIVE]
     if isinstance(seen.route, RouteSeen) and not seen.route.accepted:
         return f"the gateway has not accepted the route as it is now: {seen.route.acceptance}"
     if status.weights.delivery_ok is False:
@@ -190,7 +214,7 @@ def _about_when(seen: Observation, status: Status, plan: Plan) -> str:
     waits = [
         timedelta(seconds=past * gate.requests_missing / gate.target_count)
         for gate in status.gates
-        if gate.requests_missing and gate.target_count
+        if gate.requests_missing and gate.target_count and not gate.only_reports
     ]
     longest = max(waits, default=None)
     if longest is None or longest > parse_duration(plan.analysis.max_duration) * 4:

@@ -4,11 +4,13 @@ from datetime import timedelta
 from math import ceil
 from typing import assert_never
 
+from cutover.api.gates import OnFail
 from cutover.api.quantities import parse_duration
 from cutover.api.status import PauseCause, Phase, Plan, Status
 from cutover.api.steps import StepKind
 from cutover.api.verdict import Verdict
 from cutover.decide import alarms, clocks, record
+from cutover.decide.applying import before_traffic
 from cutover.decide.observation import Observation, RouteSeen
 from cutover.decide.record import from_status
 from cutover.decide.weights import shows
@@ -40,9 +42,11 @@ def may_end(seen: Observation, status: Status) -> bool:
 
 def _own(seen: Observation, status: Status, plan: Plan) -> Status:
     """The pauses that the rollout takes by itself; a person must look."""
-    worse = next((g for g in status.gates if g.verdict is Verdict.FAIL and g.pauses), None)
-    if worse is not None:
-        return record.paused(status, PauseCause.BOTH_WORSE, seen.now, worse.message)
+    for gate in status.gates:
+        if gate.verdict is Verdict.FAIL and gate.consequence is OnFail.PAUSE:
+            chosen = gate.on_fail is OnFail.PAUSE
+            cause = PauseCause.GATE_FAILED if chosen else PauseCause.BOTH_WORSE
+            return record.paused(status, cause, seen.now, gate.message)
     if alarms.outage_too_long(seen, status, plan):
         limit = plan.analysis.outage_limit
         message = f"metrics have been unreadable for {limit}: mend them, then resume"
@@ -67,7 +71,7 @@ def resume(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
             return status
         case PauseCause.OUTAGE:
             return status.model_copy(update={"outage_since": None})
-        case PauseCause.INCONCLUSIVE | PauseCause.BOTH_WORSE:
+        case PauseCause.INCONCLUSIVE | PauseCause.BOTH_WORSE | PauseCause.GATE_FAILED:
             return _another_chance(seen, status, plan)
         case (
             PauseCause.OVERRIDDEN
@@ -81,7 +85,11 @@ def resume(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
 
 
 def _another_chance(seen: Observation, status: Status, plan: Plan) -> Status:
-    """``maxDuration`` begins again; ``settle``, ``minDuration`` and the step's own wait stay waited."""
+    """``maxDuration`` begins again; ``settle``, ``minDuration`` and the step's own wait stay waited.
+
+    Every verdict but one that stands for the attempt is forgotten with all that it rests on: what
+    failed is judged on what is seen from now on.
+    """
     analysis, step = plan.analysis, status.step
     kept = parse_duration(analysis.settle) + parse_duration(analysis.min_duration)
     weights = status.weights
@@ -92,6 +100,8 @@ def _another_chance(seen: Observation, status: Status, plan: Plan) -> Status:
         length: timedelta = clocks.step_length(plan.steps[step.index])
         begun_at = max(step.started_at, seen.now - length)
         step = step.model_copy(update={"started_at": begun_at})
+    elif step is not None and before_traffic(status):
+        step = step.model_copy(update={"started_at": seen.now})
     status = status.model_copy(update={"weights": weights, "step": step})
     settled = clocks.settled(status, analysis, seen.now)
     return record.proof_afresh(status, seen.now if settled else None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cutover.api.gates import Gate
+from cutover.api.gates import NEEDS_TRAFFIC, Gate
 from cutover.api.quantities import parse_duration
 from cutover.api.sides import Profile
 from cutover.api.spec import Spec
@@ -71,7 +71,7 @@ def resolve(
         traffic=spec.traffic,
         steps=list(spec.steps) if spec.steps is not None else list(DEFAULT_STEPS),
         analysis=spec.analysis,
-        gates=gates,
+        gates=[gate.resolved() for gate in gates],
         guards=spec.guards,
     )
     return _refusal(plan, str(rollout["metadata"]["namespace"]), metrics) or plan
@@ -121,6 +121,12 @@ def _gates_refusal(plan: Plan, metrics: Mapping[Profile, Sequence[str]]) -> Refu
                 return Refusal(
                     "InvalidSpec", f"gate {gate.name} needs exactly one of latency and errorRate"
                 )
+            if gate.before_traffic and gate.kind in NEEDS_TRAFFIC:
+                return Refusal(
+                    "InvalidSpec",
+                    f"gate {gate.name} judges the target's share of the traffic and cannot run"
+                    " BeforeTraffic: leave its run out",
+                )
             if gate.latency is not None and gate.latency.metric not in known:
                 names = ", ".join(known) or "none"
                 return Refusal(
@@ -159,6 +165,14 @@ def edited(plan: Plan, draft: Plan) -> bool:
     """Whether the draft differs in anything but its generation and its author."""
     neutral = {"generation": 0, "operator_version": "", "attempt": 0}
     return plan.model_copy(update=neutral) != draft.model_copy(update=neutral)
+
+
+def unchanged(plan: Plan, draft: Plan) -> frozenset[str]:
+    """The gates that ask the same of the same servers in both: what they proved still holds."""
+    about = {"source", "target", "profile", "custom"}
+    if plan.model_dump(include=about) != draft.model_dump(include=about):
+        return frozenset()
+    return frozenset(gate.name for gate in draft.gates if gate in plan.gates)
 
 
 def _rewritten(past: Sequence[Step], draft: Sequence[Step]) -> int | None:

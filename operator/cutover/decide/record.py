@@ -1,5 +1,6 @@
 """How a status is changed: phases, steps, history. Every function returns a new status."""
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from cutover.api.status import (
@@ -103,8 +104,18 @@ def clock_stopped(status: Status) -> Status:
 
 
 def evidence_afresh(status: Status, since: datetime | None) -> Status:
-    """Forget what the gates have gathered; what is counted next begins at ``since``."""
-    return status.model_copy(update={"evidence_since": since, "gates": []})
+    """Forget what the gates have gathered; what is counted next begins at ``since``.
+
+    A Pass that was given before traffic stands for the attempt.
+    """
+    standing = [gate for gate in status.gates if gate.stands]
+    return status.model_copy(update={"evidence_since": since, "gates": standing})
+
+
+def standing_only(status: Status, names: AbstractSet[str]) -> Status:
+    """Forget the verdicts of all gates but these."""
+    kept = [gate for gate in status.gates if gate.name in names]
+    return status.model_copy(update={"gates": kept})
 
 
 def proof_afresh(status: Status, since: datetime | None) -> Status:

@@ -8,6 +8,7 @@ from cutover.api.sides import ClusterRef
 from cutover.api.status import Phase, Status, Summary
 from cutover.api.verdict import Verdict
 from cutover.decide import claims
+from cutover.decide.applying import before_traffic
 from cutover.decide.decision import Decision
 from cutover.decide.entering import metrics_obstacle
 from cutover.decide.judging import worst
@@ -73,11 +74,18 @@ def _summary(status: Status) -> Summary:
         step=f"{min(step.index + 1, step.total)}/{step.total}" if step else "",
         weight=round(declared) if declared is not None else None,
         delivered=f"{delivered:.1f}%" if delivered is not None else "",
-        verdict=worst(status.gates) if status.gates else "",
+        verdict=_verdict(status),
         message=_clause(status.message),
         source=cluster_name(plan.source.cluster) if plan else "",
         target=cluster_name(plan.target.cluster) if plan else "",
     )
+
+
+def _verdict(status: Status) -> str:
+    """The worst of the gates that are judged now; what passed once for the attempt says nothing of this step."""
+    now = [gate for gate in status.gates if before_traffic(status) or not gate.stands]
+    judged = [gate for gate in now if not gate.only_reports]
+    return worst(judged) if judged else ""
 
 
 def _clause(message: str) -> str:
@@ -171,7 +179,8 @@ def _analysis(seen: Observation, status: Status) -> list[Row]:
             return [(kind, FALSE, reading.missing.value, f"{side}: {reading.message}")]
     if status.outage_since is not None and seen.long_window is None:
         return []
-    broken = next((gate for gate in status.gates if gate.verdict is Verdict.ERROR), None)
+    needed = (gate for gate in status.gates if not gate.only_reports)
+    broken = next((gate for gate in needed if gate.verdict is Verdict.ERROR), None)
     if broken is not None:
         return [(kind, FALSE, broken.reason, broken.message)]
     return [(kind, TRUE, "Readable", "both sides' metrics can be read")]

@@ -4,13 +4,15 @@ The order is the safety argument: what calls back comes before everything that c
 going forward, and it reads only the object, the route and what is already known.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 from cutover.api.status import MAX_LOOKS, Baseline, Look, Phase, Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide import alarms, claims, clocks, record
-from cutover.decide.decision import Decision
+from cutover.decide.applying import before_traffic
+from cutover.decide.decision import Decision, Said
 from cutover.decide.entering import enter, warn_once
 from cutover.decide.forward import go_on
 from cutover.decide.fulllook import FullLook, window_of
@@ -25,7 +27,7 @@ from cutover.decide.observation import (
     RouteSeen,
     WindowReading,
 )
-from cutover.decide.plan import edit_refusal, edited
+from cutover.decide.plan import edit_refusal, edited, unchanged
 from cutover.decide.reporting import reported
 from cutover.decide.transitions import FINISHED, MOVED
 from cutover.judge import split
@@ -63,16 +65,24 @@ def _choose(seen: Observation, status: Status) -> Decision:
     alarm = alarms.breached(seen, status, plan)
     if alarm is not None:
         return roll_back(seen, status, alarm)
-    status = _looked(seen, status, plan)
+    before, status = status, _looked(seen, status, plan)
     alarm = alarms.failed(status) or alarms.overdue(seen, status, plan)
     if alarm is not None:
         return roll_back(seen, status, alarm)
     status, plan, refusal = _with_edits(seen, status, plan)
     decision = go_on(seen, status, plan)
+    said = (*_only_reported(before, status), *decision.said)
     if refusal is None:
-        return decision
-    said = (*decision.said, *warn_once(seen, refusal))
-    return replace(decision, refusal=refusal, said=said)
+        return replace(decision, said=said)
+    return replace(decision, refusal=refusal, said=(*said, *warn_once(seen, refusal)))
+
+
+def _only_reported(before: Status, status: Status) -> Iterator[Said]:
+    """Tell of the gates that begin to fail and lead to nothing else."""
+    failing = {gate.name for gate in before.gates if gate.verdict is Verdict.FAIL}
+    for gate in status.gates:
+        if gate.only_reports and gate.verdict is Verdict.FAIL and gate.name not in failing:
+            yield Said("GateFailsReported", gate.message, warning=True)
 
 
 def _read(seen: Observation) -> Status:
@@ -121,6 +131,7 @@ def _with_edits(
     if edited(plan, draft):
         since = seen.now if status.evidence_since is not None else None
         status = record.evidence_afresh(status, since)
+        status = record.standing_only(status, unchanged(plan, draft))
         status = record.noted(status, seen.now, "SpecEdited", "the edited spec is in force")
         if status.step is not None:
             step = status.step.model_copy(update={"total": len(draft.steps)})
@@ -135,10 +146,10 @@ def _with_edits(
 def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
     """Add a full look to the evidence: gates, delivered weight. An outage shows in any look."""
     window, source, target = seen.long_window, seen.source, seen.target
-    if source is None or target is None or not has_traffic(status):
+    if source is None or target is None:
         return status
     if window is None:
-        return _outage(seen, status)
+        return _outage(seen, status) if has_traffic(status) else status
     gathering = clocks.settled(status, plan.analysis, seen.now)
     if gathering:
         since = status.evidence_since or evidence_start(status, plan.analysis, seen.now)
@@ -147,9 +158,12 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
         status = status.model_copy(update={"evidence_since": since})
     look = FullLook(source, target, window, seen.now, gathering=gathering)
     gates = judge_gates(plan, status, look)
-    status = _delivered(seen, status.model_copy(update={"gates": gates}), look)
+    status = status.model_copy(update={"gates": gates})
+    if not before_traffic(status):
+        status = _delivered(seen, status, look)
     verdict = worst(gates)
-    first = next((gate.message for gate in gates if gate.verdict is verdict), "")
+    counted = (gate for gate in gates if not gate.only_reports)
+    first = next((gate.message for gate in counted if gate.verdict is verdict), "")
     line = Look(at=seen.now, weight=status.weights.applied or 0, verdict=verdict, message=first)
     status = status.model_copy(update={"looks": [*status.looks, line][-MAX_LOOKS:]})
     return _outage(seen, status)
@@ -165,7 +179,8 @@ def _outage(seen: Observation, status: Status) -> Status:
         isinstance(one, Gap) and one.missing is not Missing.NO_DATA
         for one in (seen.source, seen.target)
     )
-    if unread or any(gate.verdict is Verdict.ERROR for gate in status.gates):
+    blind = any(one.verdict is Verdict.ERROR and not one.only_reports for one in status.gates)
+    if unread or blind:
         since = status.outage_since or seen.now
         return status.model_copy(update={"outage_since": since})
     if seen.long_window is None and status.weights.applied_at is not None:

@@ -4,11 +4,12 @@ from datetime import timedelta
 from typing import assert_never
 
 from cutover.api.quantities import parse_duration
-from cutover.api.status import Phase, Plan, Status
+from cutover.api.status import GateStatus, Phase, Plan, Status
 from cutover.api.steps import Step, StepKind
 from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
 from cutover.decide import claims, clocks, record
+from cutover.decide.applying import awaited, before_traffic, in_force
 from cutover.decide.clocks import AT_ONCE, SOON
 from cutover.decide.counting import frozen_references
 from cutover.decide.decision import Decision, Lower, Raise, Said
@@ -100,8 +101,8 @@ def may_raise(seen: Observation, status: Status, plan: Plan) -> bool:
     readings = (seen.source, seen.target)
     if not all(isinstance(one, SideReading) and not one.overlaps for one in readings):
         return False
-    if (status.weights.applied or 0) == 0:
-        return True
+    if before_traffic(status):
+        return not awaited(plan, status)
     return proven(seen, status, plan, within=freshness(plan))
 
 
@@ -139,24 +140,32 @@ def is_approved(seen: Observation, status: Status, step: Step) -> bool:
 
 def ready(seen: Observation, status: Status, plan: Plan) -> bool:
     """Whether the next step may begin: everything is proven at this very look."""
+    if awaited(plan, status):
+        return False
     return not has_traffic(status) or proven(seen, status, plan, within=clocks.NOTHING)
 
 
 def proven(seen: Observation, status: Status, plan: Plan, *, within: timedelta) -> bool:
-    """Whether every gate passed within that time, and the gateway took the weight and requests show it."""
+    """Whether every gate passed within that time, and the gateway took the weight and requests show it.
+
+    A Pass that stands for the attempt is never too old; a gate that only reports is not asked.
+    """
     gates = {gate.name: gate for gate in status.gates}
-    for gate in plan.gates:
-        found = gates.get(gate.name)
-        if found is None or found.verdict is not Verdict.PASS or found.looked_at is None:
-            return False
-        if not clocks.NOTHING <= seen.now - found.looked_at <= within:
-            return False
+    needed = (gate for gate in in_force(plan, status) if not gate.only_reports)
+    if not all(_passed(gates.get(gate.name), seen, within) for gate in needed):
+        return False
     return (
         clocks.min_duration_over(status, plan.analysis, seen.now)
         and isinstance(seen.route, RouteSeen)
         and seen.route.accepted
         and delivered(status, plan)
     )
+
+
+def _passed(gate: GateStatus | None, seen: Observation, within: timedelta) -> bool:
+    if gate is None or gate.verdict is not Verdict.PASS or gate.looked_at is None:
+        return False
+    return gate.stands or clocks.NOTHING <= seen.now - gate.looked_at <= within
 
 
 def delivered(status: Status, plan: Plan) -> bool:
@@ -178,7 +187,10 @@ def _advance(seen: Observation, status: Status, plan: Plan, following: int) -> D
     references = frozen_references(status, following - 1, enough)
     status = status.model_copy(update={"reference": references})
     if following >= len(plan.steps):
-        message = "100 % on the target; every gate passed"
+        every = (
+            "every gate that decides" if any(g.only_reports for g in plan.gates) else "every gate"
+        )
+        message = f"100 % on the target; {every} passed"
         status = record.in_phase(status, Phase.COMPLETED, seen.now, "Completed", message)
         status = status.model_copy(update={"executed_steps": list(plan.steps)})
         return Decision(status, look_again=AT_ONCE, said=(Said("Completed", message),))

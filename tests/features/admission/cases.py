@@ -448,6 +448,20 @@ STATIC: list[Case] = [
         [gates({"name": "a"}), gates({"name": "a", "latency": LATENCY, "errorRate": ERRORS})],
         [gates({"name": "a", "errorRate": ERRORS})],
     ),
+    Case(
+        "a gate that needs traffic before there is any",
+        "spec.gates[]",
+        "this gate judges what the target does with its share of the traffic",
+        [
+            gates({"name": "a", "errorRate": ERRORS, "run": "BeforeTraffic"}),
+            gates({"name": "a", "latency": LATENCY, "run": "BeforeTraffic"}),
+        ],
+        [
+            gates({"name": "a", "errorRate": ERRORS, "run": "EachStep", "onFail": "Pause"}),
+            gates({"name": "a", "latency": LATENCY, "onFail": "Report"}),
+        ],
+        "spec.gates[].run",
+    ),
     duration_case(
         "spec.gates[].latency.threshold",
         "1ms",

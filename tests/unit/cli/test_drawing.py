@@ -126,6 +126,23 @@ BY_HAND = "By hand:  kubectl edit httproute llama-chat -n inference  set the tar
         pytest.param(
             rollout(
                 {
+                    "gates": [
+                        gate("golden", "Pass", run="BeforeTraffic", onFail="Pause"),
+                        gate("queue", "Fail", onFail="Report", failingSince=ago(minutes=6)),
+                        gate("errors", "Pass"),
+                    ]
+                }
+            ),
+            [
+                "on source  stands for the attempt, a Fail pauses\n",
+                "on source  failing for 6m, only reported\n",
+            ],
+            [],
+            id="gates with parts of their own",
+        ),
+        pytest.param(
+            rollout(
+                {
                     "phase": "RolledBack",
                     "rollback": BACK,
                     "gates": [gate("errors", "Fail", failingSince=ago(minutes=6))],
