@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from cutover.api.sides import ClusterRef
 from cutover.api.status import Plan
+from cutover.decide.asking import Asking
 from cutover.decide.observation import (
     Claim,
     Gap,
@@ -178,6 +179,9 @@ class Adapters(Protocol):
 
     def metrics(self, plan: Plan, namespace: str, holder: str) -> tuple[Metrics, Metrics]:
         """The source's and the target's metrics."""
+
+    def replayer(self, plan: Plan, namespace: str, asking: Asking) -> Replayer:
+        """Both sides' endpoints, asked so; cheap to make, nothing is connected before the first question."""
 
     async def reach(self, ref: ClusterRef, namespace: str, holder: str) -> SideReach:
         """Whether a cluster's API server answers."""

@@ -19,6 +19,7 @@ from cutover.decide.observation import Identity, Observation, Refusal
 from cutover.decide.rollout import decide
 from cutover.observe.memory import Memory
 from cutover.observe.past import forget
+from cutover.observe.replaying import forget_replays
 from cutover.observe.world import Known, observe, take_apart_once
 from cutover.observe.world import Object as Rollout
 from cutover.ports import (
@@ -196,6 +197,7 @@ class Reconciler:
         memory = self._memories.pop(key, None)
         if memory is not None:
             forget(memory)
+            forget_replays(memory)
         self._adapters.release("/".join(key))
         self._reporter.forget(key)
 

@@ -21,6 +21,7 @@ from cutover.clusters.own import connect_own
 from cutover.clusters.registry import Clusters
 from cutover.clusters.rollouts import ApiRollouts
 from cutover.clusters.secrets import Secret, Secrets
+from cutover.decide.asking import Asking
 from cutover.decide.observation import Gap, Missing, Refusal, SideReach
 from cutover.metrics.joined import SideMetrics
 from cutover.metrics.profiles import DEFAULT_GATES, METRICS
@@ -29,6 +30,8 @@ from cutover.observe.world import Known
 from cutover.ports import Leadership, NotWritten
 from cutover.queue import Queue
 from cutover.reconciler import Reconciler
+from cutover.replay.replayer import GoldenReplayer, Replays
+from cutover.replay.sources import GoldenSources
 from cutover.report import Reporter
 from cutover.settings import Settings
 from cutover.telemetry import Telemetry
@@ -103,7 +106,10 @@ class PooledAdapters:
         watches: RouteWatches,
         queue: Queue,
         clock: SteadyClock,
+        *,
+        replays: Replays,
     ) -> None:
+        self._replays = replays
         self._clusters = clusters
         self._prometheus = prometheus
         self._watches = watches
@@ -172,6 +178,12 @@ class PooledAdapters:
             client=self._prometheus,
         )
 
+    def replayer(self, plan: Plan, namespace: str, asking: Asking) -> GoldenReplayer:
+        """Both sides' endpoints, asked so."""
+        return GoldenReplayer(
+            self._replays, namespace, plan.source.endpoint, plan.target.endpoint, asking
+        )
+
     async def reach(self, ref: ClusterRef, namespace: str, holder: str) -> SideReach:
         """Whether a cluster's API server answers."""
         return await self._clusters.reach(ref, namespace, holder)
@@ -193,9 +205,11 @@ async def build(
     own.counted = telemetry.requested
     secrets = Secrets(own, settings.secret_namespaces)
     clusters = Clusters(own, secrets, allow_insecure=settings.allow_insecure_tls)
-    prometheus = PrometheusPool(LabelledSecrets(secrets))
+    labelled = LabelledSecrets(secrets)
+    prometheus = PrometheusPool(labelled)
     watches = RouteWatches()
-    adapters = PooledAdapters(clusters, prometheus, watches, queue, SteadyClock())
+    replays = Replays(GoldenSources(own, labelled), labelled)
+    adapters = PooledAdapters(clusters, prometheus, watches, queue, SteadyClock(), replays=replays)
     rollouts = ApiRollouts(
         own, Events(own, os.environ.get("HOSTNAME", "cutover")), settings.watch_namespaces
     )

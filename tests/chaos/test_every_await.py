@@ -22,6 +22,8 @@ from cutover.metrics.prometheus import PrometheusPool
 from cutover.ports import NotWritten
 from cutover.queue import Queue
 from cutover.reconciler import Key, Reconciler
+from cutover.replay.replayer import Replays
+from cutover.replay.sources import GoldenSources
 from cutover.report import Reporter
 from cutover.telemetry import Telemetry
 from cutover.traffic.watch import RouteWatches
@@ -140,7 +142,10 @@ async def reconciling(kubeconfig: Path) -> AsyncIterator[Reconciler]:
     clusters = Clusters(own, secrets)
     prometheus = PrometheusPool(LabelledSecrets(secrets))
     watches = RouteWatches()
-    adapters = PooledAdapters(clusters, prometheus, watches, Queue(), SteadyClock())
+    replays = Replays(GoldenSources(own, LabelledSecrets(secrets)), LabelledSecrets(secrets))
+    adapters = PooledAdapters(
+        clusters, prometheus, watches, Queue(), SteadyClock(), replays=replays
+    )
     rollouts = ApiRollouts(own, Events(own, "chaos"))
 
     async def identity() -> str | NotWritten:

@@ -109,7 +109,7 @@ class FakeRoute:
 
     # --- the port -------------------------------------------------------------------------------
 
-    async def look(self, *, deadline: float = 5.0) -> Route:  # noqa: ARG002 - the port's
+    async def look(self, *, deadline: float = 5.0) -> Route:
         if self.unreadable:
             reason, message = self.unreadable.split(": ", 1)
             return RouteUnreadable(reason, message)
@@ -142,7 +142,7 @@ class FakeRoute:
         seen: RouteSeen,
         change: RouteChange,
         *,
-        deadline: float = 5.0,  # noqa: ARG002 - the port's
+        deadline: float = 5.0,
     ) -> WriteResult:
         self.before_write()
         refused = self._refused(seen, change)

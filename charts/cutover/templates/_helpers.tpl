@@ -45,6 +45,9 @@ subjects:
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
+- apiGroups: [""] # golden sets that a rollout names
+  resources: [configmaps]
+  verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [get, create, patch]

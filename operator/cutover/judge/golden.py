@@ -27,9 +27,11 @@ class Item:
     line: int
     """Counted from 1."""
     body: bytes = field(repr=False)
-    """The request as JSON, without ``id`` and ``label``; without ``model`` where the endpoint names one."""
+    """The request as a JSON object, without ``id``, ``label`` and ``model``."""
     label: Any = field(default=None, repr=False)
     """The truth, where the line has one: any JSON value."""
+    model: str | None = None
+    """The model that the line names; what a side's endpoint names takes its place."""
 
 
 @dataclass(frozen=True, slots=True)

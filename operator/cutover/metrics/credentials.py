@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from cutover.api.sides import Authorization, BasicAuth, Prometheus, SecretKey, SecretRef, TlsConfig
+from cutover.api.sides import (
+    Authorization,
+    BasicAuth,
+    Endpoint,
+    HeadersFrom,
+    Prometheus,
+    SecretKey,
+    SecretRef,
+    TlsConfig,
+)
 from cutover.decide.observation import Gap, Missing
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -75,15 +84,18 @@ async def resolve(secrets: Secrets, namespace: str, where: Prometheus) -> Creden
             headers.append(await reader.authorization(where.authorization))
         if where.basic_auth:
             headers.append(await reader.basic(where.basic_auth))
-        if where.headers_from:
-            headers += await reader.headers(where.headers_from.secret_ref)
-        _refuse_repeated(headers)
-        return Credentials(
-            headers=tuple(headers),
-            ca=await reader.text(tls.ca.secret) if tls and tls.ca else None,
-            certificate=await reader.certificate(tls) if tls else None,
-            server_name=tls.server_name if tls else None,
-        )
+        return await reader.credentials(headers, where.headers_from, tls)
+    except _Unusable as unusable:
+        return unusable.gap
+
+
+async def resolve_endpoint(secrets: Secrets, namespace: str, where: Endpoint) -> Credentials | Gap:
+    """Read the Secrets that one side's ``endpoint`` names."""
+    if not (where.headers_from or where.tls_config):
+        return NONE
+    try:
+        reader = _Reader(secrets, namespace)
+        return await reader.credentials([], where.headers_from, where.tls_config)
     except _Unusable as unusable:
         return unusable.gap
 
@@ -109,6 +121,20 @@ class _Reader:
     def __init__(self, secrets: Secrets, namespace: str) -> None:
         self._secrets = secrets
         self._namespace = namespace
+
+    async def credentials(
+        self, headers: list[tuple[str, str]], further: HeadersFrom | None, tls: TlsConfig | None
+    ) -> Credentials:
+        """Everything that a request carries."""
+        if further:
+            headers = [*headers, *await self.headers(further.secret_ref)]
+        _refuse_repeated(headers)
+        return Credentials(
+            headers=tuple(headers),
+            ca=await self.text(tls.ca.secret) if tls and tls.ca else None,
+            certificate=await self.certificate(tls) if tls else None,
+            server_name=tls.server_name if tls else None,
+        )
 
     async def text(self, ref: SecretKey) -> str:
         """One key's value without the white space around it: most token files end in a line break."""

@@ -76,7 +76,7 @@ class PrometheusClient:
             limits=_CONNECTIONS,
             timeout=None,  # noqa: S113 - query() has one deadline over everything
             follow_redirects=False,
-            trust_env=not _is_loopback(self._url.host),
+            trust_env=not is_loopback(self._url.host),
         )
 
     async def query(
@@ -290,7 +290,8 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a proxy towards that host would be someone else's machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

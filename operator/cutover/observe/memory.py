@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cutover.decide.observation import PastSeen
+from cutover.decide.observation import PastSeen, ReplaySeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,14 @@ class Recollection:
     """Generation and attempt of the plan."""
     at: datetime
     task: Task[PastSeen]
+
+
+@dataclass(slots=True)
+class Replay:
+    """Golden inputs being replayed in the background; the task puts into ``seen`` how far it got."""
+
+    seen: ReplaySeen
+    task: Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -43,3 +51,5 @@ class Memory:
     """Why the last write to the route did not succeed."""
     past: Recollection | None = None
     """Only during Preflight."""
+    replays: dict[str, Replay] = field(default_factory=dict)
+    """By name of the gate: those that were wanted at the last look."""

@@ -12,6 +12,7 @@ from cutover import api
 from cutover.api.gates import Gate
 from cutover.api.sides import ClusterRef, Profile
 from cutover.api.status import Plan, Status
+from cutover.decide.asking import Asking
 from cutover.decide.looking import Wanted, wanted
 from cutover.decide.observation import (
     ClaimOwner,
@@ -30,7 +31,8 @@ from cutover.decide.plan import read_commands, resolve
 from cutover.decide.sufficing import windows_needed
 from cutover.observe.memory import Memory
 from cutover.observe.past import forget, recall
-from cutover.ports import Adapters, Metrics, NotWritten, Rollouts
+from cutover.observe.replaying import attend
+from cutover.ports import Adapters, Metrics, NotWritten, Replayer, Rollouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ async def observe(
         )
     else:
         forget(memory)
+    replays = attend(memory, want.replays, lambda asking: _replayer(thing, plan, asking, adapters))
     owner = await _owner(route, identity, rollouts)
     reason, message = memory.latched or (None, "")
     status = thing.status
@@ -140,11 +143,17 @@ async def observe(
         target=target,
         long_window=want.long_window,
         past=past,
+        replays=replays,
         source_reach=reach[0],
         target_reach=reach[1],
         latched=reason,
         latched_message=message,
     ), want
+
+
+def _replayer(thing: Object, plan: Plan | None, asking: Asking, adapters: Adapters) -> Replayer:
+    assert plan is not None  # noqa: S101 - without a plan nothing is wanted
+    return adapters.replayer(plan, thing.namespace, asking)
 
 
 def _plan_in_force(thing: Object) -> Plan | None:
