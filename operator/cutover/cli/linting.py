@@ -47,7 +47,7 @@ def lint(files: Sequence[str], form: str) -> int:
     by the schema and the rules of the definition that this version of Cutover brings. What only the
     stored object can tell (may attempt rise now?) is not checked. Other kinds are passed over.
     """
-    reports = [check(file, _read(file)) for file in files]
+    reports = [check(file, read_file(file)) for file in files]
     checked = sum(report.checked for report in reports)
     faults = [fault for report in reports for fault in report.faults]
     if not checked and not faults:
@@ -61,7 +61,8 @@ def lint(files: Sequence[str], form: str) -> int:
     return FOUND if faults else ExitCode.COMPLETED
 
 
-def _read(file: str) -> str:
+def read_file(file: str) -> str:
+    """Return the text of a file, or of the standard input."""
     if file == "-":
         return sys.stdin.read()
     try:
@@ -92,6 +93,13 @@ def check(file: str, text: str) -> Report:
     except ManifestError as error:
         faults.append(Fault(file, error.line, error.document, "", "", str(error)))
     return Report(checked, faults)
+
+
+def rollouts_of(text: str) -> list[dict[str, Any]]:
+    """Return every MigrationRollout of a text that holds nothing to find fault with."""
+    from cutover.cli.manifests import read_documents
+
+    return [one for doc in read_documents(text) for _, one in _rollouts(doc.value)]
 
 
 def _rollouts(value: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

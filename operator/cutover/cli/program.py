@@ -10,6 +10,7 @@ import click
 from cutover.cli.errors import CliError, ExitCode
 from cutover.cli.linting import lint
 from cutover.cli.options import program_name
+from cutover.cli.planning import plan
 from cutover.cli.steering import abort, approve, pause, resume, retry
 from cutover.cli.watching import list_rollouts, status
 
@@ -23,7 +24,7 @@ def cutover() -> None:
     """See and steer MigrationRollouts: the moving of inference traffic between two clusters."""
 
 
-for command in (status, list_rollouts, pause, resume, approve, abort, retry, lint):
+for command in (status, list_rollouts, pause, resume, approve, abort, retry, lint, plan):
     cutover.add_command(command)
 
 

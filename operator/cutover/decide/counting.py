@@ -170,22 +170,28 @@ def judge_gate(
         "reference": reference_for(status, gate.name, evidence, weight),
         "history_correlation": history_correlation(status, gate.name),
     }
+    rule = rule_of(gate, edge_seconds)
+    if isinstance(rule, LatencyRule):
+        return judge_latency(rule, evidence, **terms)  # type: ignore[arg-type]
+    return judge_errors(rule, evidence, **terms)  # type: ignore[arg-type]
+
+
+def rule_of(gate: Gate, edge_seconds: float) -> LatencyRule | ErrorRule:
+    """Read the gate's limits; ``edge_seconds`` is the bucket edge in force of a latency gate."""
     if gate.latency is not None:
-        rule = LatencyRule(
+        return LatencyRule(
             name=gate.name,
             metric=gate.latency.metric,
             edge_seconds=edge_seconds,
             max_above=parse_share(gate.latency.max_above),
             margin=parse_share(gate.latency.margin),
         )
-        return judge_latency(rule, evidence, **terms)  # type: ignore[arg-type]
     assert gate.error_rate is not None  # noqa: S101 - admission and resolve() allow no third kind
-    error_rule = ErrorRule(
+    return ErrorRule(
         name=gate.name,
         max=parse_share(gate.error_rate.max),
         ratio=parse_ratio(gate.error_rate.ratio),
     )
-    return judge_errors(error_rule, evidence, **terms)  # type: ignore[arg-type]
 
 
 def reference_for(status: Status, gate: str, evidence: Evidence, weight: float) -> Reference | None:

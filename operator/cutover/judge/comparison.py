@@ -43,6 +43,11 @@ def judge(rule: Rule, evidence: Evidence, terms: Terms) -> Judgement:
     )
 
 
+def reason_of(rule: Rule, evidence: Evidence, terms: Terms) -> Reason:
+    """Decide as :func:`judge` does, without its sentence: for simulations."""
+    return _reason(rule, evidence, Sides.of(evidence, terms), terms)
+
+
 def requests_needed(
     rule: Rule,
     *,

@@ -1,0 +1,287 @@
+"""A whole plan at a given rate: what each gate needs, whether it fits, and what it would notice."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from math import ceil, inf, isfinite
+from typing import Final
+
+import numpy as np
+
+from cutover.api.gates import Gate
+from cutover.api.quantities import parse_duration, parse_share
+from cutover.api.status import Plan
+from cutover.decide import clocks
+from cutover.decide.counting import rule_of
+from cutover.foresight.chances import (
+    RUNS,
+    SURE,
+    Floats,
+    Outcomes,
+    Setting,
+    quantile,
+    simulate,
+    smallest_seen,
+)
+from cutover.judge.comparison import requests_needed
+from cutover.judge.errors import ErrorRule
+from cutover.judge.evidence import Reference
+from cutover.judge.guards import ENOUGH, guard_windows
+from cutover.judge.latency import LatencyRule
+
+SLOW: Final = 0.02
+FAILING: Final = 0.002
+"""The source's shares of bad requests that are assumed where none are given, 0-1."""
+EVEN: Final = 50
+"""The weight that tells most: above it the source gets too few requests, and nothing is gained."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateOutlook:
+    """One gate in one step. Shares 0-1, times in seconds since the weight was set."""
+
+    gate: str
+    requests: float | None
+    """Target requests that a Pass needs; None: no Pass is in sight."""
+    median: float | None
+    """Half of the steps have passed by then; None: not within ``maxDuration``."""
+    nine_in_ten: float | None
+    pass_chance: float
+    """Of passing within ``maxDuration``."""
+    fits: bool
+    sees_from: float | None
+    """The smallest share of bad target requests that fails it 9 times in 10; None: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutlook:
+    """One step. Times in seconds."""
+
+    number: int
+    """From 1."""
+    description: str
+    weight: int
+    target_rate: float
+    """Requests a second on the target."""
+    gates: tuple[GateOutlook, ...]
+    median: float
+    """Half of the steps are over by then; infinite: not within ``maxDuration``."""
+    nine_in_ten: float
+    pass_chance: float
+    """Of every gate passing within ``maxDuration``."""
+    guards_after: float | None
+    """Until the guards have requests enough to say anything; None: never, within their longest window."""
+
+    @property
+    def fits(self) -> bool:
+        return self.pass_chance >= SURE
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The whole plan."""
+
+    rate: float
+    assumed: Mapping[str, float]
+    """By gate: the source's share of bad requests, 0-1."""
+    steps: tuple[StepOutlook, ...]
+    """The weights."""
+    waits: float
+    """Seconds of pauses and soak."""
+    approvals: tuple[str, ...]
+    median: float
+    nine_in_ten: float
+    """Seconds from the first weight to the end, pauses and soak included; infinite: it does not fit."""
+    first_fit: int | None
+    """The smallest weight (percent) that fits ``maxDuration`` where some step does not."""
+    untold: Mapping[str, str] = field(default_factory=dict)
+    """By gate that does not judge requests as they come: what kind it is."""
+
+    @property
+    def fits(self) -> bool:
+        return all(step.fits for step in self.steps)
+
+    def seen_from(self, gate: str) -> float | None:
+        """The smallest share that any step sees."""
+        found = [one.sees_from for step in self.steps for one in step.gates if one.gate == gate]
+        return min((share for share in found if share is not None), default=None)
+
+
+def is_counted(gate: Gate) -> bool:
+    """Whether it judges by counting requests, so that time and chance can be told."""
+    return gate.latency is not None or gate.error_rate is not None
+
+
+def assumed_shares(plan: Plan, given: Mapping[str, float]) -> dict[str, float]:
+    """The source's share of bad requests for each gate: as given, or well below the gate's limit."""
+    return {
+        gate.name: given.get(gate.name, _assumed(gate)) for gate in plan.gates if is_counted(gate)
+    }
+
+
+def _assumed(gate: Gate) -> float:
+    if gate.latency is not None:
+        return min(SLOW, 0.4 * parse_share(gate.latency.max_above))
+    return min(FAILING, 0.2 * parse_share(gate.error_rate.max)) if gate.error_rate else 0.0
+
+
+def look_ahead(
+    plan: Plan,
+    rate: float,
+    given: Mapping[str, float],
+    *,
+    seed: int,
+    advance: Callable[[], None] = lambda: None,
+) -> Outlook:
+    """Foresee the plan at ``rate`` requests a second; ``advance`` is called after each step."""
+    assumed = assumed_shares(plan, given)
+    teller = _Teller(plan, rate, assumed, seed)
+    steps: list[StepOutlook] = []
+    times: list[Floats] = []
+    for number, step in enumerate(plan.steps, start=1):
+        if step.weight is not None:
+            told, took = teller.step(number, step.weight, step.description)
+            steps.append(told)
+            times.append(took)
+            advance()
+    waits = sum(clocks.step_length(step).total_seconds() for step in plan.steps)
+    total = np.sum(times, axis=0) + waits
+    return Outlook(
+        rate=rate,
+        assumed=assumed,
+        steps=tuple(steps),
+        waits=waits,
+        approvals=tuple(one.approval.name for one in plan.steps if one.approval is not None),
+        median=quantile(total, 0.5),
+        nine_in_ten=quantile(total, SURE),
+        first_fit=None if all(step.fits for step in steps) else teller.first_fit(),
+        untold={gate.name: gate.kind.value for gate in plan.gates if not is_counted(gate)},
+    )
+
+
+class _Teller:
+    """Tells of one step after the other; gates with equal limits are simulated once."""
+
+    def __init__(self, plan: Plan, rate: float, assumed: Mapping[str, float], seed: int) -> None:
+        self._plan = plan
+        self._rate = rate
+        self._assumed = assumed
+        self._seed = seed
+        self._seen: dict[object, tuple[Outcomes, float | None]] = {}
+        self._frozen = 0.0
+        self._gates = [gate for gate in plan.gates if is_counted(gate)]
+
+    def step(self, number: int, weight: int, description: str) -> tuple[StepOutlook, Floats]:
+        """Tell of one weight, and how long each simulated step took."""
+        setting = self._setting(weight)
+        gates: list[GateOutlook] = []
+        slowest = np.full(RUNS, setting.settle + setting.min_duration)
+        for place, gate in enumerate(self._gates):
+            told, took = self._gate(gate, setting)
+            gates.append(told)
+            # Gates with equal limits share their draws: shuffled, so that they are not slow together.
+            rng = np.random.default_rng([self._seed, number, place])
+            slowest = np.maximum(slowest, rng.permutation(took))
+        self._freeze(setting, slowest)
+        until = ENOUGH / setting.target_rate
+        return StepOutlook(
+            number=number,
+            description=description,
+            weight=weight,
+            target_rate=setting.target_rate,
+            gates=tuple(gates),
+            median=quantile(slowest, 0.5),
+            nine_in_ten=quantile(slowest, SURE),
+            pass_chance=float(np.isfinite(slowest).mean()),
+            guards_after=until if until <= guard_windows(1.0)[-1] else None,
+        ), slowest
+
+    def first_fit(self) -> int | None:
+        """Find the smallest weight at which every gate passes in time, 9 times in 10."""
+        low, high = 1, EVEN
+        if not self._fits(high):
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._fits(middle) else (middle + 1, high)
+        return high
+
+    def _fits(self, weight: int) -> bool:
+        setting = self._setting(weight)
+        chance = 1.0
+        for gate in self._gates:
+            rng, share = np.random.default_rng(self._seed), self._assumed[gate.name]
+            chance *= simulate(rule_of(gate, 0.0), setting, share, share, rng=rng).pass_chance
+        return chance >= SURE
+
+    def _gate(self, gate: Gate, setting: Setting) -> tuple[GateOutlook, Floats]:
+        share, rule = self._assumed[gate.name], rule_of(gate, 0.0)
+        same = _nameless(rule)
+        key = (same, setting, share)
+        if key not in self._seen:
+            rng = np.random.default_rng(self._seed)
+            self._seen[key] = (
+                simulate(same, setting, share, share, rng=rng),
+                smallest_seen(same, setting, share, rng=rng),
+            )
+        outcomes, sees_from = self._seen[key]
+        told = GateOutlook(
+            gate=gate.name,
+            requests=_needed(rule, setting, share),
+            median=_finite(quantile(outcomes.passed, 0.5)),
+            nine_in_ten=_finite(quantile(outcomes.passed, SURE)),
+            pass_chance=outcomes.pass_chance,
+            fits=outcomes.pass_chance >= SURE,
+            sees_from=sees_from,
+        )
+        return told, outcomes.passed
+
+    def _setting(self, weight: int) -> Setting:
+        analysis = self._plan.analysis
+        interval, settle, shortest, longest = (
+            parse_duration(text).total_seconds()
+            for text in (
+                analysis.interval,
+                analysis.settle,
+                analysis.min_duration,
+                analysis.max_duration,
+            )
+        )
+        return Setting(
+            weight=float(weight),
+            rate=self._rate,
+            interval=interval,
+            settle=settle,
+            min_duration=shortest,
+            max_duration=longest,
+            min_requests=self._plan.analysis.min_requests,
+            reference=self._frozen if weight == 100 else 0.0,
+        )
+
+    def _freeze(self, setting: Setting, took: Floats) -> None:
+        """Keep how many source requests the step had: at weight 100 they stand in for the source."""
+        longest = min(quantile(took, 0.5), setting.max_duration)
+        requests = (setting.rate - setting.target_rate) * (longest - setting.settle)
+        if setting.weight < 100 and requests >= setting.min_requests:
+            self._frozen = float(ceil(requests))
+
+
+def _nameless(rule: LatencyRule | ErrorRule) -> LatencyRule | ErrorRule:
+    """Leave what the limits are, so that equal ones are known as equal."""
+    if isinstance(rule, LatencyRule):
+        return replace(rule, name="", metric="")
+    return replace(rule, name="")
+
+
+def _needed(rule: LatencyRule | ErrorRule, setting: Setting, share: float) -> float | None:
+    frozen = setting.reference
+    return requests_needed(
+        rule,
+        share=share,
+        weight=setting.weight,
+        min_requests=setting.min_requests,
+        reference=Reference(share, frozen) if frozen else None,
+    )
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if isfinite(seconds) and seconds < inf else None

@@ -1,0 +1,102 @@
+"""plan tells offline what a manifest would do: the same words for the same file, rate and seed."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cutover.cli.program import run
+from tests.features.admission.rollouts import MINIMAL, ROOT, Json, merged, spec
+
+GOLDEN = Path(__file__).parent / "golden"
+SMALL: Json = merged(
+    MINIMAL,
+    spec(
+        {
+            "steps": [
+                {"weight": 20},
+                {"approval": {"name": "go-live"}},
+                {"pause": {"duration": "30m"}},
+                {"weight": 100},
+            ],
+            "gates": [{"name": "errors", "errorRate": {"max": "1%", "ratio": "2"}}],
+        }
+    ),
+)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    file = tmp_path / "small.yaml"
+    file.write_text(yaml.safe_dump(SMALL))
+    return str(file)
+
+
+def golden(name: str, found: str) -> None:
+    """Compare; to renew the files, delete them and run again."""
+    file = GOLDEN / name
+    if not file.exists():
+        file.write_text(found)
+    assert found == file.read_text()
+
+
+def test_a_small_plan(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", small, "--rate", "20/s", "--share", "errors=0.1%"]) == 0
+    golden("plan-small.txt", capsys.readouterr().out)
+
+
+def test_the_default_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    example = str(ROOT / "manifests/examples/minimal.yaml")
+    assert run(["plan", example, "--rate", "50/s"]) == 0
+    golden("plan-default.txt", capsys.readouterr().out)
+
+
+def test_what_does_not_fit_names_the_first_weight_that_does(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["plan", small, "--rate", "3/s", "--weight", "1", "-o", "json"]) == 1
+    (told,) = json.loads(capsys.readouterr().out)
+    (step,) = told["steps"]
+    (gate,) = step["gates"]
+    assert (told["fits"], step["fits"], gate["fits"]) == (False, False, False)
+    assert 5 <= told["firstFit"] <= 30
+    assert run(["plan", small, "--rate", "3/s", "--weight", str(told["firstFit"])]) == 0
+    said = capsys.readouterr().out
+    assert "Whole plan: about" in said
+    assert "Does not fit" not in said
+
+
+def test_without_a_rate_it_says_how_to_get_one(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["plan", small]) == 2
+    said = capsys.readouterr().err
+    assert "--rate 50/s" in said
+    assert "increase(vllm:request_success_total{" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--rate", "fast"], '"fast" is no rate; write it like 50/s, 3000/m or 50'),
+        (["--rate", "0"], "is no rate"),
+        (["--rate", "5", "--share", "errors=2"], '"2" is no share; write it like 5% or 0.1%'),
+        (["--rate", "5", "--share", "wrong=2%"], "has no gate wrong that counts requests; it has"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(
+    small: str, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["plan", small, *arguments]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_what_lint_finds_plan_finds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(yaml.safe_dump(merged(SMALL, spec({"analysis": {"minDuration": "2h"}}))))
+    codes = [run([*command, str(file)]) for command in (["lint"], ["plan", "--rate", "5"])]
+    linted, planned = capsys.readouterr().out.split("\n", 1)
+    assert codes == [1, 1]
+    assert linted == planned.rstrip("\n")
+    assert "minDuration must not be longer than maxDuration" in planned
