@@ -26,6 +26,7 @@ from cutover.api import (
     VERSION,
     analysis,
     custom,
+    expressions,
     gates,
     guards,
     sides,
@@ -80,7 +81,17 @@ ASKED_ONLY: Final = frozenset(
 )
 """Keywords that bind users; not what the status records of the spec."""
 
-WRITTEN_BY_USERS: Final = (analysis, custom, gates, guards, sides, spec, steps, traffic)
+WRITTEN_BY_USERS: Final = (
+    analysis,
+    custom,
+    expressions,
+    gates,
+    guards,
+    sides,
+    spec,
+    steps,
+    traffic,
+)
 """The modules whose models stand in the spec."""
 
 COLUMNS: Final = (

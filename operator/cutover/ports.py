@@ -22,6 +22,7 @@ from cutover.decide.observation import (
     RouteSeen,
     RuleWeights,
     SideReach,
+    Value,
 )
 from cutover.decide.past import PastQuestion
 from cutover.judge.evidence import Count
@@ -100,6 +101,9 @@ class Metrics(Protocol):
 
         Not ``full``: what no guard needs may be left out.
         """
+
+    async def values(self, seconds: float) -> Mapping[str, Value]:
+        """Ask what the query gates want to know of this side, over the last ``seconds``; by name of the gate."""
 
     async def history(self, question: PastQuestion) -> Mapping[str, Sequence[Count] | Gap] | Gap:
         """Read each gate's counts in the looks of a past, in one request; looks without data are left out."""

@@ -26,6 +26,7 @@ from cutover.decide.observation import (
     Route,
     RouteSeen,
     SideReading,
+    Values,
 )
 from cutover.decide.plan import read_commands, resolve
 from cutover.decide.publishing import worth_writing
@@ -161,6 +162,7 @@ class Process:
             source=source,
             target=target,
             long_window=want.long_window,
+            values=self.world.sides.values(plan.gates) if plan and want.long_window else Values(),
             latched=reason,
             latched_message=message,
             trouble=memory.trouble,

@@ -11,7 +11,16 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import NamedTuple
 
-from cutover.decide.observation import Gap, Missing, Reading, SideReading, WindowReading
+from cutover.api.gates import Gate
+from cutover.decide.observation import (
+    Gap,
+    Missing,
+    Reading,
+    SideReading,
+    Value,
+    Values,
+    WindowReading,
+)
 from cutover.judge.histogram import Buckets
 
 PAST = timedelta(hours=2)
@@ -53,6 +62,8 @@ class Server:
     """Why nothing can be read of this side; None: all can."""
     gate_gaps: dict[str, Gap] = field(default_factory=dict)
     """By metric (``Requests``, ``Errors`` or a latency's name)."""
+    values: dict[str, float | Gap] = field(default_factory=dict)
+    """By name of the query gate: what its expression gives."""
     overlaps: bool = False
     counted: list[tuple[datetime, Counters]] = field(default_factory=list)
 
@@ -112,6 +123,20 @@ class FakeSides:
             newest_sample=now,
             queries={"Requests": "sum(increase(…))"},
             overlaps=server.overlaps,
+        )
+
+    def values(self, gates: Sequence[Gate]) -> Values:
+        """What both sides' Prometheus give for the query gates."""
+        asked = [gate.name for gate in gates if gate.query is not None]
+        nothing = Gap(Missing.NO_DATA, "the expression gives nothing")
+        return Values(
+            *(
+                {
+                    name: Value(server.values.get(name, nothing), f"{name} expression")
+                    for name in asked
+                }
+                for server in self.servers
+            )
         )
 
     def _window(self, server: Server, now: datetime, seconds: float) -> WindowReading:

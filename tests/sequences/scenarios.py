@@ -197,6 +197,87 @@ def slow_target_and_the_gate_only_reports() -> Story:
     return run_out(story)
 
 
+def queue_gate(**more: Any) -> dict[str, Any]:
+    return {"name": "queue", "query": {"expr": "sum(waiting{$matchers})", "max": "3"}, **more}
+
+
+def with_queue(**more: Any) -> dict[str, Any]:
+    return quick(gates=[queue_gate(**more), FIRST_TOKEN_GATE, ERRORS_GATE])
+
+
+def queue(length: float) -> Callable[[World], None]:
+    def deed(world: World) -> None:
+        world.sides.target.values["queue"] = length
+
+    return deed
+
+
+@scenario
+def gate_before_traffic_is_waited_for() -> Story:
+    """Nothing is raised until it passes; afterwards it is asked no more."""
+    story = begin(with_queue(run="BeforeTraffic"))
+    story.world.run(4 * MINUTE)
+    story.do("world", "the target's queue is reported: 1 waits", queue(1.0))
+    until_weight(story, 25)
+    story.do("world", "10 wait on the target", queue(10.0))
+    return run_out(story)
+
+
+@scenario
+def gate_before_traffic_fails() -> Story:
+    story = begin(with_queue(run="BeforeTraffic"))
+    story.do("world", "10 wait on the target", queue(10.0))
+    return run_out(story)
+
+
+@scenario
+def gate_before_traffic_pauses_until_it_is_mended() -> Story:
+    story = begin(with_queue(run="BeforeTraffic", onFail="Pause"))
+    story.do("world", "10 wait on the target", queue(10.0))
+    story.world.run(5 * MINUTE)
+    story.do("world", "1 waits on the target", queue(1.0))
+    story.world.run(2 * MINUTE)
+    resume(story)
+    return run_out(story)
+
+
+@scenario
+def gate_before_traffic_is_never_decided() -> Story:
+    """Nobody reports the number: after maxDuration a person is called, and has the whole time again."""
+    story = begin(with_queue(run="BeforeTraffic"))
+    story.world.run(15 * MINUTE)
+    resume(story)
+    story.world.run(12 * MINUTE)
+    story.do("world", "the target's queue is reported: 1 waits", queue(1.0))
+    resume(story)
+    return run_out(story)
+
+
+@scenario
+def query_gate_broken_for_looks_in_a_row_across_a_restart() -> Story:
+    story = begin(with_queue())
+    story.do("world", "1 waits on the target", queue(1.0))
+    until_weight(story, 25)
+    story.do("world", "10 wait on the target", queue(10.0))
+    story.world.run(25.0)
+    story.do("world", "the operator dies", lambda w: w.kill())
+    story.world.run(3.0)
+    story.do("world", "another operator leads", lambda w: w.lead())
+    return run_out(story)
+
+
+@scenario
+def query_gate_broken_now_and_then() -> Story:
+    """One look says little: what is whole again at the next look was no Fail."""
+    story = begin(with_queue(onFail="Pause"))
+    story.do("world", "1 waits on the target", queue(1.0))
+    until_weight(story, 25)
+    for length in (10.0, 1.0, 10.0, 1.0):
+        story.do("world", f"{length:g} wait on the target", queue(length))
+        story.world.run(38.0)
+    return run_out(story)
+
+
 # --- the way back -------------------------------------------------------------------------------
 
 

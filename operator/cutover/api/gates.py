@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Final
 
+from cutover.api.expressions import QueryGate
 from cutover.api.names import Label, MetricName
 from cutover.api.quantities import Duration, Ratio, Share
 from cutover.api.rules import BELOW_ALL, SOME_BELOW_ALL, TIMES, Rule, exactly_one, ruled_by, within
@@ -36,8 +37,11 @@ class GateKind(StrEnum):
 
     LATENCY = "latency"
     ERROR_RATE = "errorRate"
+    QUERY = "query"
 
 
+COUNTS_REQUESTS: Final = frozenset({GateKind.LATENCY, GateKind.ERROR_RATE})
+"""Kinds that compare shares of bad requests: they have a past, a frozen reference and sums."""
 NEEDS_TRAFFIC: Final = frozenset({GateKind.LATENCY, GateKind.ERROR_RATE})
 """Kinds that judge the target's share of the traffic, so that before it there is nothing to judge."""
 
@@ -62,9 +66,8 @@ class Gate(Wire):
 
     model_config = ruled_by(
         exactly_one(
-            "latency",
-            "errorRate",
-            says="a gate judges one thing: set exactly one of latency and errorRate",
+            *GateKind,
+            says=f"a gate judges one thing: set exactly one of {', '.join(GateKind)}",
         ),
         Rule(
             "!has(self.run) || self.run != 'BeforeTraffic'"
@@ -81,6 +84,8 @@ class Gate(Wire):
     """Judge how many requests are slow."""
     error_rate: ErrorRateGate | None = None
     """Judge how many requests fail."""
+    query: QueryGate | None = None
+    """Judge a number that any PromQL gives."""
     on_fail: OnFail | None = None
     """What a Fail leads to: RollBack; Pause until a person resumes, from when on the gate is judged anew; or Report, which shows the verdict and posts an Event, and holds up nothing. Omitted: RollBack."""
     run: Run | None = None
@@ -89,7 +94,17 @@ class Gate(Wire):
     @property
     def kind(self) -> GateKind:
         """Which of the fields is set."""
-        return GateKind.LATENCY if self.latency is not None else GateKind.ERROR_RATE
+        return self.kinds[0]
+
+    @property
+    def kinds(self) -> tuple[GateKind, ...]:
+        """Of the fields of which exactly one must be set those that are."""
+        return tuple(kind for kind in GateKind if getattr(self, kind.name.lower()) is not None)
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether it compares shares of bad requests."""
+        return self.kind in COUNTS_REQUESTS
 
     @property
     def consequence(self) -> OnFail:

@@ -13,6 +13,7 @@ from pydantic import Field
 DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 SHARE_PATTERN: Final = r"^(100(\.0+)?|[0-9]{1,2}(\.[0-9]{1,4})?)%$"
 RATIO_PATTERN: Final = r"^[0-9]{1,6}(\.[0-9]{1,6})?$"
+NUMBER_PATTERN: Final = r"^-?[0-9]{1,12}(\.[0-9]{1,9})?$"
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=32)]
 """A length of time as Go writes it: ``90s``, ``1h30m``, ``250ms``."""
@@ -22,6 +23,9 @@ Share = Annotated[str, Field(pattern=SHARE_PATTERN, max_length=9)]
 
 Ratio = Annotated[str, Field(pattern=RATIO_PATTERN, max_length=13)]
 """A decimal number as a string: ``2``, ``1.5``."""
+
+Number = Annotated[str, Field(pattern=NUMBER_PATTERN, max_length=23)]
+"""A decimal number of either sign as a string: ``3``, ``-0.5``."""
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
@@ -45,6 +49,13 @@ def parse_ratio(text: str) -> float:
     """Return the number that ``text`` names."""
     if not re.fullmatch(RATIO_PATTERN, text):
         raise ValueError(f'"{text}" is no decimal number; write it like 2 or 1.5')
+    return float(text)
+
+
+def parse_number(text: str) -> float:
+    """Return the number, of either sign, that ``text`` names."""
+    if not re.fullmatch(NUMBER_PATTERN, text):
+        raise ValueError(f'"{text}" is no decimal number; write it like 3, 0.5 or -2')
     return float(text)
 
 

@@ -15,7 +15,12 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from cutover.api.quantities import DURATION_PATTERN, RATIO_PATTERN, SHARE_PATTERN
+from cutover.api.quantities import (
+    DURATION_PATTERN,
+    NUMBER_PATTERN,
+    RATIO_PATTERN,
+    SHARE_PATTERN,
+)
 
 KEY: Final = "x-kubernetes-validations"
 
@@ -98,6 +103,12 @@ TIMES: Final = Rule(
     f"self.matches(r'{RATIO_PATTERN}') && double(self) >= 1.0 && double(self) <= 100.0",
     "write how many times the source's share is allowed, a number from 1 to 100 in quotes,"
     ' such as "2" or "1.5"',
+)
+
+
+A_NUMBER: Final = Rule(
+    f"self.matches(r'{NUMBER_PATTERN}')",
+    'write a decimal number in quotes, such as "3", "0.5" or "-2"',
 )
 
 

@@ -181,6 +181,9 @@ class GateStatus(Wire):
         default=None, description="About how many more target requests a verdict needs."
     )
     evidence: EvidenceSums | None = None
+    breaches: int | None = Field(
+        default=None, description="Looks in a row that found the bound of a query gate broken."
+    )
     on_fail: OnFail = Field(default=OnFail.ROLL_BACK, description="What a Fail leads to.")
     run: Run = Field(
         default=Run.EACH_STEP,

@@ -26,6 +26,7 @@ from cutover.decide.observation import (
 )
 from cutover.decide.past import recorded
 from cutover.decide.pausing import step_for
+from cutover.decide.querying import refused_expression
 from cutover.decide.weights import inexpressible, restored
 from cutover.judge.evidence import SideSums
 
@@ -278,7 +279,7 @@ def metrics_obstacle(seen: Observation, plan: Plan) -> Gap | None:
         gap = _side_gap(plan, reading, needs_data=name == "source")
         if gap is not None:
             return Gap(gap.missing, f"{name}: {gap.message}")
-    return None
+    return refused_expression(plan, seen.values)
 
 
 def _side_gap(plan: Plan, reading: Reading | None, *, needs_data: bool) -> Gap | None:
@@ -295,7 +296,7 @@ def _window_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: b
     if not isinstance(window, WindowReading):
         return window or Gap(Missing.NO_DATA, "not read yet")
     for gate in plan.gates:
-        if gate.only_reports:
+        if gate.only_reports or not gate.counts_requests:
             continue
         metric = gate.latency.metric if gate.latency else None
         values = (window.latencies.get(metric),) if metric else (window.requests, window.errors)
@@ -322,6 +323,8 @@ def _first_reference(seen: Observation, plan: Plan) -> list[FrozenReference]:
         return []
     found: list[FrozenReference] = []
     for gate in plan.gates:
+        if not gate.counts_requests:
+            continue
         counts = gate_counts(gate, window, window)
         if isinstance(counts, Gap) or counts.source.total < plan.analysis.min_requests:
             continue

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cutover.decide.observation import Gap, Missing, Reading, SideReading, WindowReading
+from cutover.decide.observation import Gap, Missing, Reading, SideReading, Values, WindowReading
+
+NO_VALUES = Values()
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class FullLook:
     now: datetime
     gathering: bool
     """``settle`` is over; before that nothing is counted."""
+    values: Values = NO_VALUES
 
 
 def window_of(reading: Reading | None, seconds: float) -> WindowReading | Gap | None:
@@ -35,13 +38,18 @@ def both_windows(look: FullLook) -> tuple[WindowReading, WindowReading] | Gap:
         return Gap(right.missing, f"target: {right.message}")
     if left is None or right is None:
         return Gap(Missing.NO_DATA, "this window was not asked for")
-    if _overlaps(look.source) or _overlaps(look.target):
-        return Gap(
-            Missing.SIDES_OVERLAP,
-            "source and target select the same series, so they would be compared with themselves:"
-            " make spec.source.prometheus.matchers and spec.target.prometheus.matchers disjoint",
-        )
-    return left, right
+    return overlap(look) or (left, right)
+
+
+def overlap(look: FullLook) -> Gap | None:
+    """Say that both sides select a common series; None when they do not."""
+    if not (_overlaps(look.source) or _overlaps(look.target)):
+        return None
+    return Gap(
+        Missing.SIDES_OVERLAP,
+        "source and target select the same series, so they would be compared with themselves:"
+        " make spec.source.prometheus.matchers and spec.target.prometheus.matchers disjoint",
+    )
 
 
 def _overlaps(reading: Reading) -> bool:

@@ -12,7 +12,8 @@ from cutover.decide import clocks
 from cutover.decide.applying import in_force
 from cutover.decide.counting import judge_counted
 from cutover.decide.fulllook import FullLook
-from cutover.decide.observation import Gap, Reading
+from cutover.decide.observation import Gap
+from cutover.decide.querying import asked_query, judge_query
 from cutover.decide.telling import Told
 from cutover.judge.verdict import Judgement
 
@@ -53,11 +54,12 @@ def _judge_one(
         unit=judgement.unit,
         source_count=judgement.source_count,
         target_count=judgement.target_count,
-        query=_query(gate, look.target),
+        query=_query(gate, look),
         window=f"{round(look.window)}s",
         looked_at=look.now,
         failing_since=_failing_since(judgement, before, look.now),
         evidence=told.evidence,
+        breaches=told.breaches,
         pauses=judgement.pauses,
         requests_missing=judgement.requests_missing,
         on_fail=gate.consequence,
@@ -71,6 +73,8 @@ def _told(
     match gate.kind:
         case GateKind.LATENCY | GateKind.ERROR_RATE:
             return judge_counted(plan, status, gate, before, look)
+        case GateKind.QUERY:
+            return judge_query(plan, status, gate, before, look)
         case _ as never:
             assert_never(never)
 
@@ -99,11 +103,14 @@ def _failing_since(
     return before.failing_since if before and before.failing_since else now
 
 
-def _query(gate: Gate, reading: Reading) -> str | None:
-    if isinstance(reading, Gap):
-        return None
-    queries: Mapping[str, str] = reading.queries
-    text = queries.get(gate.latency.metric if gate.latency else ERRORS)
+def _query(gate: Gate, look: FullLook) -> str | None:
+    if gate.kind is GateKind.QUERY:
+        text = asked_query(gate, look)
+    elif isinstance(look.target, Gap):
+        text = None
+    else:
+        queries: Mapping[str, str] = look.target.queries
+        text = queries.get(gate.latency.metric if gate.latency else ERRORS)
     return text[:4096] if text else None
 
 

@@ -211,6 +211,24 @@ Reading = SideReading | Gap
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """What a query gate's expression gives on one side, now."""
+
+    number: float | Gap
+    """Reduced to one; finite."""
+    query: str
+    """As it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """By name of the gate, of each side that was asked."""
+
+    source: Mapping[str, Value] = field(default_factory=dict)
+    target: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PastSeen:
     """What the source's past shows of each gate, or why nothing can be seen of it."""
 
@@ -312,6 +330,8 @@ class Observation:
     target: Reading | None = None
     long_window: float | None = None
     """Seconds back to where the evidence (or the weight) begins; None: only the guards looked."""
+    values: Values = Values()
+    """What query gates ask for, at full looks."""
     past: PastSeen | None = None
     """The source's past, in Preflight; None: not asked, or no answer yet."""
     replays: Mapping[str, ReplaySeen] = field(default_factory=dict)

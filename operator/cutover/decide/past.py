@@ -101,7 +101,7 @@ def recorded(plan: Plan, past: PastSeen | None) -> list[SourceHistory]:
     """Keep one entry per gate; what could not be measured says why."""
     if past is None:
         return []
-    return [_entry(gate.name, past) for gate in plan.gates]
+    return [_entry(gate.name, past) for gate in plan.gates if gate.counts_requests]
 
 
 def _entry(gate: str, past: PastSeen) -> SourceHistory:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cutover.api.gates import NEEDS_TRAFFIC, Gate
+from cutover.api.gates import NEEDS_TRAFFIC, Gate, GateKind
 from cutover.api.quantities import parse_duration
 from cutover.api.sides import Profile
 from cutover.api.spec import Spec
@@ -117,9 +117,10 @@ def _gates_refusal(plan: Plan, metrics: Mapping[Profile, Sequence[str]]) -> Refu
             )
         known = custom if profile is Profile.CUSTOM else tuple(metrics[profile])
         for gate in plan.gates:
-            if (gate.latency is None) == (gate.error_rate is None):
+            if len(gate.kinds) != 1:
                 return Refusal(
-                    "InvalidSpec", f"gate {gate.name} needs exactly one of latency and errorRate"
+                    "InvalidSpec",
+                    f"gate {gate.name} needs exactly one of {', '.join(GateKind)}",
                 )
             if gate.before_traffic and gate.kind in NEEDS_TRAFFIC:
                 return Refusal(

@@ -8,6 +8,7 @@ from cutover.api.status import GateStatus, Status
 from cutover.api.verdict import Verdict
 from cutover.decide.looking import has_traffic
 from cutover.decide.transitions import FINISHED
+from cutover.judge.bounds import BoundReason
 from cutover.judge.terms import Reason
 
 NUMBERS_EVERY = timedelta(minutes=1)
@@ -68,7 +69,8 @@ def _verdicts(status: Status) -> list[tuple[Any, ...]]:
 def _verdict(gate: GateStatus) -> tuple[Any, ...]:
     if _is_bad(gate):
         return (gate.name, gate.verdict, gate.reason, gate.failing_since)
-    return (gate.name, gate.verdict, gate.evidence if _is_growing(gate) else None)
+    growing = gate.evidence if _is_growing(gate) else None
+    return (gate.name, gate.verdict, growing, gate.breaches)
 
 
 def _is_bad(gate: GateStatus) -> bool:
@@ -76,7 +78,7 @@ def _is_bad(gate: GateStatus) -> bool:
 
 
 def _is_growing(gate: GateStatus) -> bool:
-    return gate.reason in (Reason.BURST, Reason.TOO_FEW_ERRORS)
+    return gate.reason in (Reason.BURST, Reason.TOO_FEW_ERRORS, BoundReason.BROKEN)
 
 
 def _sayings(status: Status) -> tuple[Any, ...]:

@@ -156,7 +156,7 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
         if clocks.waited(since, seen.now) > clocks.evidence_limit(plan.analysis):
             return record.evidence_afresh(status, seen.now)
         status = status.model_copy(update={"evidence_since": since})
-    look = FullLook(source, target, window, seen.now, gathering=gathering)
+    look = FullLook(source, target, window, seen.now, gathering=gathering, values=seen.values)
     gates = judge_gates(plan, status, look)
     status = status.model_copy(update={"gates": gates})
     if not before_traffic(status):

@@ -14,6 +14,8 @@ class Told:
 
     judgement: Judgement
     evidence: EvidenceSums | None = None
+    breaches: int | None = None
+    """Of a query gate: looks in a row that found its bound broken."""
 
 
 def missing_verdict(gap: Gap) -> Judgement:

@@ -20,8 +20,8 @@ class Judgement:
     """One sentence for a person: the numbers and what they mean."""
     value: float | None = None
     bound: float | None = None
-    source_count: float = 0.0
-    target_count: float = 0.0
+    source_count: float | None = 0.0
+    target_count: float | None = 0.0
     requests_missing: float | None = None
     """About how many more target requests would bring a verdict, where that can be said."""
     pauses: bool = False

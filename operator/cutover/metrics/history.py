@@ -59,7 +59,9 @@ def read_past(
     for one in answer.series:
         found.setdefault(one.labels.get(GATE, ""), []).append(one)
     share = question.look / (question.look + question.scrape)
-    return {gate.name: _looks(question, gate, found, share) for gate in gates}
+    return {
+        gate.name: _looks(question, gate, found, share) for gate in gates if gate.counts_requests
+    }
 
 
 def _looks(

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cutover.api.custom import CustomMetrics
+from cutover.api.expressions import QueryGate
 from cutover.api.gates import Gate
 from cutover.api.sides import Profile, Side
-from cutover.decide.observation import Gap, Missing, Reading
+from cutover.decide.observation import Gap, Missing, Reading, Value
 from cutover.decide.past import PastQuestion
 from cutover.judge.evidence import Count
 from cutover.metrics import promql
@@ -24,6 +25,7 @@ from cutover.metrics.prometheus import DEADLINE, PrometheusPool
 from cutover.metrics.questions import NEWEST, UNEVEN, ask_about
 from cutover.metrics.readings import Answered, sort_rows
 from cutover.metrics.telling import tell
+from cutover.metrics.values import PATIENCE, asked_of, filled, read_value
 
 _SIGN_OF_LIFE: Final = 1.0
 """Seconds in which a server that was too slow must answer something trivial."""
@@ -61,6 +63,7 @@ class SideMetrics:
             profile=str(side.profile or profile),
         )
         self._gates = tuple(gates)
+        self._valued = asked_of(name, gates)
         self._where = side.prometheus
         self._namespace = namespace
         self._client = client
@@ -76,6 +79,18 @@ class SideMetrics:
         if isinstance(answered, Gap):
             return answered
         return tell(self._scene, answered, await self._search(answered))
+
+    async def values(self, seconds: float) -> Mapping[str, Value]:
+        """Ask what the query gates want to know of this side, over the last ``seconds``."""
+        answers = await asyncio.gather(
+            *(self._value(asked, seconds) for asked in self._valued.values())
+        )
+        return dict(zip(self._valued, answers, strict=True))
+
+    async def _value(self, asked: QueryGate, seconds: float) -> Value:
+        text = filled(asked.expr, self._scene.questions.matchers, seconds)
+        answer = await self._query(text, PATIENCE)
+        return Value(read_value(answer, self._scene.address, asked.reduce), text)
 
     async def history(self, question: PastQuestion) -> Mapping[str, Sequence[Count] | Gap] | Gap:
         """Read each gate's counts in the looks of a past: one range query, some 25 bytes a look and number."""

@@ -32,6 +32,7 @@ from cutover.decide.sufficing import windows_needed
 from cutover.observe.memory import Memory
 from cutover.observe.past import forget, recall
 from cutover.observe.replaying import attend
+from cutover.observe.values import ask_values
 from cutover.ports import Adapters, Metrics, NotWritten, Replayer, Rollouts
 
 
@@ -110,7 +111,11 @@ async def observe(
         scrape_seconds=memory.scrape_seconds,
         latched=memory.latched is not None,
     )
-    route, source, target, reach = await _look(thing, plan, want, memory, adapters)
+    holder = f"{thing.namespace}/{thing.name}"
+    sides = adapters.metrics(plan, thing.namespace, holder) if plan and want.windows else None
+    (route, source, target, reach), values = await asyncio.gather(
+        _look(thing, plan, want, memory, adapters), ask_values(plan, want, sides)
+    )
     _learn(memory, want, now, source, target)
     past = None
     if plan is not None and want.past and want.long_window is not None:
@@ -142,6 +147,7 @@ async def observe(
         source=source,
         target=target,
         long_window=want.long_window,
+        values=values,
         past=past,
         replays=replays,
         source_reach=reach[0],

@@ -56,6 +56,7 @@ END = {"weight": 100}
 LATENCY = {"metric": "TimeToFirstToken", "threshold": "1s", "maxAbove": "5%", "margin": "2.5%"}
 ERRORS = {"max": "1%", "ratio": "2"}
 QUERY = "sum(increase(done_total{$matchers}[$window]))"
+NUMBER: dict[str, str | None] = {"expr": "sum(waiting{$matchers})", "max": "3"}
 CUSTOM = {"requests": QUERY, "errors": QUERY}
 QUERY_SENTENCE = "use both $matchers and $window in the query, as in sum(increase("
 SECRET = {"name": "prometheus", "key": "token"}
@@ -83,6 +84,11 @@ def latency(**changed: str) -> Json:
 
 def errors(**changed: str) -> Json:
     return gates({"name": "errors", "errorRate": ERRORS | changed})
+
+
+def query(**changed: str | None) -> Json:
+    given = {name: value for name, value in (NUMBER | changed).items() if value is not None}
+    return gates({"name": "number", "query": given})
 
 
 def custom(edit: Json) -> Json:
@@ -444,7 +450,7 @@ STATIC: list[Case] = [
     Case(
         "a gate of no or two kinds",
         "spec.gates[]",
-        "a gate judges one thing: set exactly one of latency and errorRate",
+        "a gate judges one thing: set exactly one of ",
         [gates({"name": "a"}), gates({"name": "a", "latency": LATENCY, "errorRate": ERRORS})],
         [gates({"name": "a", "errorRate": ERRORS})],
     ),
@@ -459,8 +465,45 @@ STATIC: list[Case] = [
         [
             gates({"name": "a", "errorRate": ERRORS, "run": "EachStep", "onFail": "Pause"}),
             gates({"name": "a", "latency": LATENCY, "onFail": "Report"}),
+            gates({"name": "a", "query": NUMBER, "run": "BeforeTraffic"}),
         ],
         "spec.gates[].run",
+    ),
+    Case(
+        "a query without bounds",
+        "spec.gates[].query",
+        "a query gate needs a bound: set max, min or both",
+        [query(max=None)],
+        [query(), query(max=None, min="1"), query(min="-1")],
+    ),
+    Case(
+        "a query's bounds exchanged",
+        "spec.gates[].query",
+        "min must not be above max, or nothing ever passes",
+        [query(min="3.1"), query(max="-2", min="-1.5")],
+        [query(min="3"), query(max="-1.5", min="-2")],
+        "spec.gates[].query.min",
+    ),
+    Case(
+        "a ratio of the source to itself",
+        "spec.gates[].query",
+        "of: Ratio needs $matchers in expr, as in sum(my_gauge{$matchers})",
+        [query(of="Ratio", expr="sum(waiting)")],
+        [query(of="Ratio"), query(of="Target", expr="sum(waiting)"), query(expr="vector(1)")],
+        "spec.gates[].query.expr",
+    ),
+    *(
+        value_case(
+            f"spec.gates[].query.{bound}",
+            'write a decimal number in quotes, such as "3"',
+            ["three", "1e3", "+1", ".5", "1."],
+            ["3", "0.5", "-2", "999999999999.999999999"],
+            place,
+        )
+        for bound, place in (
+            ("max", lambda text: query(max=text)),
+            ("min", lambda text: query(max=None, min=text)),
+        )
     ),
     duration_case(
         "spec.gates[].latency.threshold",

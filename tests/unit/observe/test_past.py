@@ -9,7 +9,15 @@ from math import inf
 import pytest
 
 from cutover.api.status import Plan
-from cutover.decide.observation import Gap, Missing, PastSeen, Reading, SideReading, WindowReading
+from cutover.decide.observation import (
+    Gap,
+    Missing,
+    PastSeen,
+    Reading,
+    SideReading,
+    Value,
+    WindowReading,
+)
 from cutover.decide.past import PastQuestion
 from cutover.decide.plan import resolve
 from cutover.judge.evidence import Count
@@ -31,6 +39,9 @@ class Source:
 
     async def look(self, windows: Sequence[float], *, full: bool = True) -> Reading:
         raise AssertionError((windows, full))
+
+    async def values(self, seconds: float) -> Mapping[str, Value]:
+        raise AssertionError(seconds)
 
     async def history(self, question: PastQuestion) -> Answer:
         self.asked.append(question)
