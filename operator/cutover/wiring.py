@@ -24,7 +24,7 @@ from cutover.clusters.secrets import Secret, Secrets
 from cutover.decide.asking import Asking
 from cutover.decide.observation import Gap, Missing, Refusal, SideReach
 from cutover.metrics.joined import SideMetrics
-from cutover.metrics.profiles import DEFAULT_GATES, METRICS
+from cutover.metrics.profiles.defaults import DEFAULT_GATES, TELLS
 from cutover.metrics.prometheus import PrometheusPool
 from cutover.observe.world import Known
 from cutover.ports import Leadership, NotWritten
@@ -44,7 +44,7 @@ OPERATOR_VERSION: Final = version("cutover")
 KNOWN: Final = Known(
     operator_version=OPERATOR_VERSION,
     default_gates=DEFAULT_GATES,
-    metrics=METRICS,
+    metrics=TELLS,
 )
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from cutover.api.sides import Profile
 from cutover.judge.guards import ENOUGH, ERROR_BURST
 from cutover.metrics import promql
-from cutover.metrics.profiles import quantities
+from cutover.metrics.quantities import Asked, quantities
 from tests.lab.lab import ROOT
 
 EVERY = 0.05
@@ -26,7 +26,7 @@ def error_burst(matchers: dict[str, str], window: float) -> str:
     """The error burst as `judge.guards` has it, over the queries of the operator's profile."""
     requests, errors = (
         promql.over(one.expression, window)
-        for one in quantities(Profile.VLLM, None, (), promql.rendered(matchers))
+        for one in quantities(Profile.VLLM, None, Asked(), promql.rendered(matchers))
     )
     return f"({errors})/({requests})>={ERROR_BURST} and ({requests})>={ENOUGH}"
 

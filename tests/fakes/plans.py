@@ -5,6 +5,7 @@ from typing import Any
 
 from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
 from cutover.api.sides import Profile
+from cutover.decide.tellable import Tells
 
 GATES: Mapping[Profile, Sequence[Gate]] = {
     Profile.VLLM: (
@@ -18,9 +19,8 @@ GATES: Mapping[Profile, Sequence[Gate]] = {
     ),
     Profile.CUSTOM: (),
 }
-METRICS: Mapping[Profile, Sequence[str]] = {
-    Profile.VLLM: ("TimeToFirstToken", "EndToEnd"),
-    Profile.CUSTOM: (),
+METRICS: Mapping[Profile, Tells] = {
+    Profile.VLLM: Tells(("TimeToFirstToken", "EndToEnd"), ("TimeToFirstToken", "EndToEnd")),
 }
 OPERATOR_VERSION = "0.1.0"
 

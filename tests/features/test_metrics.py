@@ -20,7 +20,7 @@ from cutover.judge.histogram import Buckets
 from cutover.metrics import diagnosis, promql
 from cutover.metrics.answers import Row, Vector
 from cutover.metrics.joined import SideMetrics
-from cutover.metrics.profiles import default_gates
+from cutover.metrics.profiles.defaults import DEFAULT_GATES
 from cutover.metrics.prometheus import PrometheusPool
 from tests.lab import Lab, Slot
 from tests.lab.ports import free_ports
@@ -69,7 +69,7 @@ def metrics(
         name="target",
         profile=profile,
         custom=custom,
-        gates=default_gates(profile),
+        gates=DEFAULT_GATES[profile],
         namespace="inference",
         client=pool,
     )

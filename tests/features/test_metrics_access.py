@@ -21,7 +21,7 @@ from cutover.api.sides import Profile, Prometheus, Side
 from cutover.decide.observation import Gap, Missing, Reading, SideReading
 from cutover.metrics.answers import Answer, Vector
 from cutover.metrics.joined import SideMetrics
-from cutover.metrics.profiles import default_gates
+from cutover.metrics.profiles.defaults import DEFAULT_GATES
 from cutover.metrics.prometheus import PrometheusPool
 from tests.lab import Lab, Slot
 from tests.lab.children import Child
@@ -236,7 +236,7 @@ def metrics(pool: PrometheusPool, address: str, slot: Slot) -> SideMetrics:
         name="target",
         profile=Profile.VLLM,
         custom=None,
-        gates=default_gates(Profile.VLLM),
+        gates=DEFAULT_GATES[Profile.VLLM],
         namespace="inference",
         client=pool,
     )

@@ -21,7 +21,8 @@ from cutover.judge.evidence import Count
 from cutover.judge.past import clustering
 from cutover.metrics.history import past_query, past_span
 from cutover.metrics.joined import SideMetrics
-from cutover.metrics.profiles import VLLM, default_gates
+from cutover.metrics.profiles.defaults import DEFAULT_GATES
+from cutover.metrics.profiles.llm import VLLM
 from cutover.metrics.prometheus import PrometheusPool
 from tests.lab import Lab, Slot, Traffic
 from tests.lab.ports import free_ports
@@ -39,7 +40,7 @@ GATES = (
             metric="TimeToFirstToken", threshold="1s", max_above="5%", margin="2.5%"
         ),
     ),
-    default_gates(Profile.VLLM)[-1],
+    DEFAULT_GATES[Profile.VLLM][-1],
 )
 
 

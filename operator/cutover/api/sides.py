@@ -14,6 +14,16 @@ class Profile(StrEnum):
     """Whose metric names are read."""
 
     VLLM = "VLLM"
+    SGLANG = "SGLang"
+    TRITON = "Triton"
+    TGI = "TGI"
+    NIM = "NIM"
+    KSERVE = "KServe"
+    MLSERVER = "MLServer"
+    TORCHSERVE = "TorchServe"
+    RAY = "Ray"
+    TFSERVING = "TFServing"
+    LLAMA_CPP = "LlamaCpp"
     CUSTOM = "Custom"
 
 

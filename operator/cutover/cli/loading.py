@@ -43,14 +43,14 @@ def _planned(file: str, rollout: dict[str, Any]) -> Planned:
 
     from cutover.decide.observation import Refusal
     from cutover.decide.plan import resolve
-    from cutover.metrics.profiles import DEFAULT_GATES, METRICS
+    from cutover.metrics.profiles.defaults import DEFAULT_GATES, TELLS
 
     metadata = rollout["metadata"]
     name = str(metadata.get("name") or metadata.get("generateName"))
     namespace = metadata.get("namespace")
     placed = rollout | {"metadata": metadata | {"namespace": namespace or "default"}}
     plan = resolve(
-        placed, operator_version=version("cutover"), default_gates=DEFAULT_GATES, metrics=METRICS
+        placed, operator_version=version("cutover"), default_gates=DEFAULT_GATES, metrics=TELLS
     )
     if isinstance(plan, Refusal):
         raise CliError(f"{file} ({name}): the operator would refuse it: {plan.message}")

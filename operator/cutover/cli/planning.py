@@ -143,13 +143,13 @@ def _look_ahead(
 def _how_to_get_a_rate(in_force: "Plan") -> str:
     """Say what to ask Prometheus for."""
     from cutover.metrics import promql
-    from cutover.metrics.profiles import REQUESTS, quantities
+    from cutover.metrics.quantities import REQUESTS, Asked, quantities
 
     source = in_force.source
     asked = quantities(
         source.profile or in_force.profile,
         in_force.custom,
-        (),
+        Asked(),
         promql.rendered(source.prometheus.matchers),
     )
     query = next((one.expression for one in asked if one.name == REQUESTS), "")

@@ -13,6 +13,7 @@ from cutover.api.spec import Spec
 from cutover.api.status import Plan
 from cutover.api.steps import Soak, Step, StepKind
 from cutover.decide.observation import Commands, Refusal
+from cutover.decide.tellable import Tells, preferred_gates, untellable
 
 DEFAULT_STEPS = (
     *(Step(weight=weight) for weight in (1, 5, 10, 25, 50, 75, 100)),
@@ -49,17 +50,18 @@ def resolve(
     *,
     operator_version: str,
     default_gates: Mapping[Profile, Sequence[Gate]],
-    metrics: Mapping[Profile, Sequence[str]],
+    metrics: Mapping[Profile, Tells],
 ) -> Plan | Refusal:
     """Turn the spec into a plan, or say in one sentence what is wrong with it.
 
-    ``default_gates`` are each profile's own gates, ``metrics`` the latencies it can tell.
+    ``default_gates`` are each profile's own gates, ``metrics`` is what it can tell.
     """
     try:
         spec = Spec.model_validate(rollout.get("spec") or {})
     except ValidationError as error:
         return Refusal("InvalidSpec", _first_fault(error))
-    gates = list(spec.gates) if spec.gates is not None else list(default_gates[spec.profile])
+    given = spec.gates
+    gates = list(given) if given is not None else preferred_gates(spec, metrics, default_gates)
     plan = Plan(
         generation=int(rollout["metadata"].get("generation") or 0),
         operator_version=operator_version,
@@ -83,9 +85,7 @@ def _first_fault(error: ValidationError) -> str:
     return f"spec{path} cannot be used ({fault['msg']}): correct it and apply again"
 
 
-def _refusal(
-    plan: Plan, namespace: str, metrics: Mapping[Profile, Sequence[str]]
-) -> Refusal | None:
+def _refusal(plan: Plan, namespace: str, metrics: Mapping[Profile, Tells]) -> Refusal | None:
     return (
         _steps_refusal(plan.steps)
         or _gates_refusal(plan, metrics)
@@ -106,36 +106,19 @@ def _steps_refusal(steps: Sequence[Step]) -> Refusal | None:
     return None
 
 
-def _gates_refusal(plan: Plan, metrics: Mapping[Profile, Sequence[str]]) -> Refusal | None:
-    custom = tuple(one.metric for one in plan.custom.latencies) if plan.custom else ()
-    for side_name, side in (("source", plan.source), ("target", plan.target)):
-        profile = side.profile or plan.profile
-        if profile is Profile.CUSTOM and plan.custom is None:
+def _gates_refusal(plan: Plan, metrics: Mapping[Profile, Tells]) -> Refusal | None:
+    for gate in plan.gates:
+        if len(gate.kinds) != 1:
+            return Refusal(
+                "InvalidSpec", f"gate {gate.name} needs exactly one of {', '.join(GateKind)}"
+            )
+        if gate.before_traffic and gate.kind in NEEDS_TRAFFIC:
             return Refusal(
                 "InvalidSpec",
-                f"the {side_name}'s profile is Custom: give its PromQL in spec.custom",
+                f"gate {gate.name} judges the target's share of the traffic and cannot run"
+                " BeforeTraffic: leave its run out",
             )
-        known = custom if profile is Profile.CUSTOM else tuple(metrics[profile])
-        for gate in plan.gates:
-            if len(gate.kinds) != 1:
-                return Refusal(
-                    "InvalidSpec",
-                    f"gate {gate.name} needs exactly one of {', '.join(GateKind)}",
-                )
-            if gate.before_traffic and gate.kind in NEEDS_TRAFFIC:
-                return Refusal(
-                    "InvalidSpec",
-                    f"gate {gate.name} judges the target's share of the traffic and cannot run"
-                    " BeforeTraffic: leave its run out",
-                )
-            if gate.latency is not None and gate.latency.metric not in known:
-                names = ", ".join(known) or "none"
-                return Refusal(
-                    "UnknownMetric",
-                    f"gate {gate.name} asks for {gate.latency.metric}, which the {side_name}'s"
-                    f" profile {profile} cannot tell; it knows: {names}",
-                )
-    return None
+    return untellable(plan, metrics)
 
 
 def _durations_refusal(plan: Plan) -> Refusal | None:

@@ -54,6 +54,13 @@ class Buckets:
         fall = max(high - count for high, count in zip(risen, counted, strict=True))
         return cls(edges, risen) if fall <= max(2.0, _SKEW * risen[-1]) else None
 
+    def scaled(self, unit: float) -> "Buckets":
+        """Read edges that are counted in another unit, so many seconds long; no digit of float dust remains."""
+        if unit == 1.0:
+            return self
+        edges = tuple(float(f"{edge * unit:.12g}") for edge in self.edges)
+        return Buckets(edges, self.cumulative)
+
     def on(self, edges: Sequence[float]) -> "Buckets":
         """Keep these edges, each of which must be one of ours: cumulative counts stay exact."""
         at = dict(zip(self.edges, self.cumulative, strict=True))

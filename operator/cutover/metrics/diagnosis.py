@@ -9,6 +9,7 @@ from cutover.decide.observation import Gap, Missing
 from cutover.metrics import promql
 from cutover.metrics.answers import Row, Vector
 from cutover.metrics.promql import GATE
+from cutover.metrics.quantities import Asked
 from cutover.metrics.questions import SERIES, Questions
 from cutover.metrics.readings import read_series
 
@@ -83,8 +84,8 @@ class Scene:
     """One side, as sentences name it."""
 
     questions: Questions
-    latencies: tuple[str, ...]
-    """The latencies that gates ask for, whether or not the profile knows them."""
+    asked: Asked
+    """The times that gates ask for, whether or not the profile knows them."""
     address: str
     field: str
     """Where the matchers stand in the spec."""

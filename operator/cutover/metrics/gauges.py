@@ -12,7 +12,7 @@ from typing import Final
 from cutover.decide.observation import Gap, Gauges, Gpus, Missing
 from cutover.metrics import promql
 from cutover.metrics.answers import Row
-from cutover.metrics.profiles import Gauge, Names
+from cutover.metrics.profiles.names import Gauge, Names
 from cutover.metrics.promql import GATE, Encoded
 from cutover.metrics.readings import Answered
 
@@ -63,7 +63,8 @@ def ask_gauges(
         (_KV_CACHE, names.kv_cache if names else (), "max({})"),
     ):
         if told:
-            asked[tag] = form.format(_selected(told, matchers))
+            selected = [promql.selector(one.metric, one.only, matchers) for one in told]
+            asked[tag] = promql.joined(form.format(one) for one in selected)
         gaps[tag] = _absent(tag, profile, told, matchers)
     xid, used, free, busy = (
         promql.selector(metric, gpu_matchers) for metric in (XID, MEMORY_USED, MEMORY_FREE, BUSY)
@@ -80,10 +81,6 @@ def ask_gauges(
         " of its series in prometheus.gpuMatchers",
     )
     return GaugeQuestions(_tagged(guards), _tagged(people), gaps)
-
-
-def _selected(gauges: Sequence[Gauge], matchers: str) -> str:
-    return promql.joined(promql.selector(one.metric, one.only, matchers) for one in gauges)
 
 
 def _absent(tag: str, profile: str, told: Sequence[Gauge], matchers: str) -> Gap:

@@ -16,9 +16,9 @@ from cutover.decide.past import PastQuestion
 from cutover.judge.evidence import Count
 from cutover.metrics import promql
 from cutover.metrics.answers import Matrix, Series
-from cutover.metrics.profiles import ERRORS, REQUESTS, Quantity
 from cutover.metrics.prometheus import Span
 from cutover.metrics.promql import GATE
+from cutover.metrics.quantities import ERRORS, REQUESTS, Quantity
 from cutover.metrics.readings import edge_of
 
 _Points = Mapping[float, float]
@@ -52,27 +52,38 @@ def past_span(question: PastQuestion) -> Span:
 
 
 def read_past(
-    question: PastQuestion, gates: Sequence[Gate], answer: Matrix
+    question: PastQuestion,
+    quantities: Sequence[Quantity],
+    gates: Sequence[Gate],
+    answer: Matrix,
 ) -> Mapping[str, Sequence[Count] | Gap]:
     """Sort the answer by gate; looks without requests are left out."""
     found: dict[str, list[Series]] = {}
     for one in answer.series:
         found.setdefault(one.labels.get(GATE, ""), []).append(one)
+    units = {one.name: one.unit for one in quantities}
     share = question.look / (question.look + question.scrape)
     return {
-        gate.name: _looks(question, gate, found, share) for gate in gates if gate.counts_requests
+        gate.name: _looks(question, gate, found, units, share)
+        for gate in gates
+        if gate.counts_requests
     }
 
 
 def _looks(
-    question: PastQuestion, gate: Gate, found: Mapping[str, Sequence[Series]], share: float
+    question: PastQuestion,
+    gate: Gate,
+    found: Mapping[str, Sequence[Series]],
+    units: Mapping[str, float],
+    share: float,
 ) -> Sequence[Count] | Gap:
     if gate.latency is None:
         totals, bad = _single(found.get(REQUESTS, ())), _single(found.get(ERRORS, ())) or {}
         counts = {} if totals is None else {at: (n, bad.get(at, 0.0)) for at, n in totals.items()}
     else:
         edge, series = question.edges.get(gate.name), found.get(gate.latency.metric, ())
-        totals, below = _at(series, inf), None if edge is None else _at(series, edge)
+        unit = units.get(gate.latency.metric, 1.0)
+        totals, below = _at(series, inf), None if edge is None else _at(series, edge / unit)
         if totals is None or below is None:
             return _NOTHING
         counts = {at: (n, max(0.0, n - below[at])) for at, n in totals.items() if at in below}

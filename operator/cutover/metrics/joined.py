@@ -20,8 +20,9 @@ from cutover.metrics import promql
 from cutover.metrics.answers import Answer, TooSlow, Vector
 from cutover.metrics.diagnosis import Findings, Scene, read_findings, search_query
 from cutover.metrics.history import past_query, past_span, read_past
-from cutover.metrics.profiles import ERRORS, Quantity, whole_request
+from cutover.metrics.profiles import NAMES
 from cutover.metrics.prometheus import DEADLINE, PrometheusPool
+from cutover.metrics.quantities import ERRORS, WHOLE_REQUEST, Asked, Quantity
 from cutover.metrics.questions import NEWEST, UNEVEN, ask_about
 from cutover.metrics.readings import Answered, sort_rows
 from cutover.metrics.telling import tell
@@ -54,10 +55,13 @@ class SideMetrics:
     ) -> None:
         """``name`` is source or target; ``profile`` the rollout's, before which a side's own goes."""
         gated = [one.latency.metric for one in gates if one.latency]
-        latencies = tuple(dict.fromkeys([*gated, *whole_request(side.profile or profile)]))
+        own = NAMES.get(side.profile or profile)
+        # How long silence is normal is told by the time of whole requests.
+        whole = [WHOLE_REQUEST] if own is not None and WHOLE_REQUEST in own.latencies else []
+        asked = Asked(tuple(dict.fromkeys([*gated, *whole])))
         self._scene = Scene(
-            questions=ask_about(side, other, profile, custom, latencies),
-            latencies=latencies,
+            questions=ask_about(side, other, profile, custom, asked),
+            asked=asked,
             address=side.prometheus.address,
             field=f"spec.{name}.prometheus.matchers",
             profile=str(side.profile or profile),
@@ -106,7 +110,11 @@ class SideMetrics:
                 Missing.UNREACHABLE,
                 f"{self._scene.address} did not tell the past within {question.deadline:g} s",
             )
-        return answer if isinstance(answer, Gap) else read_past(question, self._gates, answer)
+        return (
+            answer
+            if isinstance(answer, Gap)
+            else read_past(question, self._scene.questions.quantities, self._gates, answer)
+        )
 
     async def _query(self, promql_text: str, deadline: float = DEADLINE) -> Answer:
         return await self._client.query(

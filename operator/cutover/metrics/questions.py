@@ -8,8 +8,9 @@ from cutover.api.custom import CustomMetrics
 from cutover.api.sides import Profile, Prometheus, Side
 from cutover.metrics import promql
 from cutover.metrics.gauges import GaugeQuestions, ask_gauges
-from cutover.metrics.profiles import NAMES, Quantity, heartbeat, quantities
+from cutover.metrics.profiles import NAMES
 from cutover.metrics.promql import GATE, Encoded
+from cutover.metrics.quantities import Asked, Quantity, quantities
 
 SCRAPE: Final = "scrape"
 NEWEST: Final = "newest"
@@ -75,28 +76,29 @@ def ask_about(
     other: Side,
     profile: Profile,
     custom: CustomMetrics | None,
-    latencies: Sequence[str],
+    asked: Asked,
 ) -> Questions:
     """Put the questions about ``side`` together; ``profile`` is the rollout's."""
     own = side.profile or profile
     matchers = promql.rendered(side.prometheus.matchers)
-    beat = _custom_heartbeat(custom) if own is Profile.CUSTOM and custom else heartbeat(own)
+    names = NAMES.get(own)
+    beat = names.heartbeat if names is not None else _custom_heartbeat(custom)
     gpu_matchers = promql.rendered(side.prometheus.gpu_matchers or side.prometheus.matchers)
     vitals = _vitals(beat, matchers)
     shared = reads_the_same(side.prometheus, other.prometheus)
     if shared:
         both = promql.selector(beat, matchers, promql.rendered(other.prometheus.matchers))
         vitals.append(promql.tagged(f"count({both})", GATE, COMMON))
-    asked = quantities(own, custom, latencies, matchers)
+    asks = quantities(own, custom, asked, matchers)
     return Questions(
-        asked,
+        asks,
         beat,
         matchers,
         Encoded.joined(vitals),
         shared and own is Profile.CUSTOM and custom is not None and _ignores_matchers(custom),
-        _over_window(asked),
-        _uneven(asked),
-        ask_gauges(NAMES.get(own), str(own), matchers, gpu_matchers),
+        _over_window(asks),
+        _uneven(asks),
+        ask_gauges(names, str(own), matchers, gpu_matchers),
     )
 
 
@@ -112,9 +114,9 @@ def _identity(where: Prometheus) -> tuple[object, ...]:
     return address, where.authorization, where.basic_auth, where.headers_from
 
 
-def _custom_heartbeat(custom: CustomMetrics) -> str:
-    """Return the first metric that the requests are made of; where none can be seen, ``up``."""
-    return next(iter(promql.metrics_in(custom.requests)), heartbeat(Profile.CUSTOM))
+def _custom_heartbeat(custom: CustomMetrics | None) -> str:
+    """Return the first metric that the requests are made of; where none can be seen, Prometheus' own ``up``."""
+    return next(iter(promql.metrics_in(custom.requests)), UP) if custom is not None else UP
 
 
 def _ignores_matchers(custom: CustomMetrics) -> bool:

@@ -10,7 +10,7 @@ from cutover.metrics import diagnosis, promql
 from cutover.metrics.answers import Row
 from cutover.metrics.diagnosis import Findings, Scene
 from cutover.metrics.gauges import read_gauges
-from cutover.metrics.profiles import ERRORS, REQUESTS, Quantity
+from cutover.metrics.quantities import ERRORS, REQUESTS, Quantity
 from cutover.metrics.questions import COMMON, NEWEST, SCRAPE, UP
 from cutover.metrics.readings import Answered, read_buckets, read_number
 
@@ -51,12 +51,13 @@ class _Teller:
             seconds,
             requests,
             self._errors(seconds, requests),
-            {name: self._buckets(name, seconds) for name in self.scene.latencies},
+            {name: self._buckets(name, seconds) for name in self.scene.asked.latencies},
         )
 
     def _errors(self, seconds: float, requests: float | Gap) -> float | Gap:
         """No error series where there are requests: no errors. Never more than requests."""
-        if not self.seen.of(ERRORS, seconds) and ERRORS not in self.seen.gaps:
+        counted = self._quantity(ERRORS) is not None and ERRORS not in self.seen.gaps
+        if counted and not self.seen.of(ERRORS, seconds):
             return requests if isinstance(requests, Gap) else 0.0
         errors = self._number(ERRORS, seconds)
         if isinstance(requests, Gap) or isinstance(errors, Gap):
@@ -65,18 +66,26 @@ class _Teller:
 
     def _number(self, name: str, seconds: float) -> float | Gap:
         found = self._rows(name, seconds)
-        return found if isinstance(found, Gap) else read_number(*found)
+        if isinstance(found, Gap):
+            return found
+        quantity, rows = found
+        return read_number(quantity.what, rows)
 
     def _buckets(self, name: str, seconds: float) -> Buckets | Gap:
         found = self._rows(name, seconds)
         if isinstance(found, Gap):
             return found
         series = self.findings.series if isinstance(self.findings, Findings) else {}
-        return read_buckets(*found, series.get(name, {}))
+        quantity, rows = found
+        buckets = read_buckets(quantity.what, rows, series.get(name, {}))
+        return buckets if isinstance(buckets, Gap) else buckets.scaled(quantity.unit)
 
-    def _rows(self, name: str, seconds: float) -> tuple[str, Sequence[Row]] | Gap:
-        """Return how the quantity is called and its rows, of which there is at least one."""
-        quantity = next((q for q in self.scene.questions.quantities if q.name == name), None)
+    def _quantity(self, name: str) -> Quantity | None:
+        return next((q for q in self.scene.questions.quantities if q.name == name), None)
+
+    def _rows(self, name: str, seconds: float) -> tuple[Quantity, Sequence[Row]] | Gap:
+        """Return the quantity and its rows, of which there is at least one."""
+        quantity = self._quantity(name)
         if quantity is None:
             return Gap(
                 Missing.NO_SERIES, f"the profile {self.scene.profile} cannot tell {name}: drop it"
@@ -85,7 +94,7 @@ class _Teller:
         if gap is not None:
             return gap
         rows = self.seen.of(name, seconds)
-        return (quantity.what, rows) if rows else self._missing(quantity, seconds)
+        return (quantity, rows) if rows else self._missing(quantity, seconds)
 
     def _missing(self, quantity: Quantity, seconds: float) -> Gap:
         if not self.seen.has(quantity.name):

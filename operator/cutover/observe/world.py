@@ -29,6 +29,7 @@ from cutover.decide.observation import (
 )
 from cutover.decide.plan import read_commands, resolve
 from cutover.decide.sufficing import windows_needed
+from cutover.decide.tellable import Tells
 from cutover.observe.memory import Memory
 from cutover.observe.past import forget, recall
 from cutover.observe.replaying import attend
@@ -42,7 +43,7 @@ class Known:
 
     operator_version: str
     default_gates: Mapping[Profile, Sequence[Gate]]
-    metrics: Mapping[Profile, Sequence[str]]
+    metrics: Mapping[Profile, Tells]
 
 
 @dataclass(frozen=True, slots=True)

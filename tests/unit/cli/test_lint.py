@@ -67,7 +67,8 @@ def test_the_examples_are_in_order(example: Path, capsys: pytest.CaptureFixture[
         ),
         pytest.param(
             spec({"profile": "vllm"}),
-            'spec.profile: "vllm" is unknown: write VLLM or Custom',
+            'spec.profile: "vllm" is unknown: write VLLM, SGLang, Triton, TGI, NIM, KServe, MLServer,'
+            " TorchServe, Ray, TFServing, LlamaCpp or Custom",
             id="an enum's wrong case",
         ),
         pytest.param(

@@ -15,7 +15,7 @@ from cutover.decide.observation import Gap, Missing, SideReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics.answers import Answer, Row, TooSlow, Vector
 from cutover.metrics.joined import SideMetrics
-from cutover.metrics.profiles import default_gates
+from cutover.metrics.profiles.defaults import DEFAULT_GATES
 
 NOW = 1_700_000_000.0
 REFUSED = Gap(Missing.INVALID_QUERY, "http://p:9090 refused the query: parse error")
@@ -53,7 +53,7 @@ WAIT = Gate(
 
 def metrics(pool: FakePool, *, custom: CustomMetrics | None = None, **more: Any) -> SideMetrics:
     profile = Profile.CUSTOM if custom else Profile.VLLM
-    given: dict[str, Any] = {"gates": [WAIT] if custom else default_gates(profile)} | more
+    given: dict[str, Any] = {"gates": [WAIT] if custom else DEFAULT_GATES[profile]} | more
     return SideMetrics(
         given.pop("side", side("gke")),
         given.pop("other", side("onprem")),

@@ -1,0 +1,107 @@
+"""Whether both sides' profiles can tell what the gates ask for; if not, what to ask for instead."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cutover.api.custom import CustomMetrics
+from cutover.api.gates import Gate, GateKind
+from cutover.api.sides import Profile
+from cutover.api.spec import Spec
+from cutover.api.status import Plan
+from cutover.decide.observation import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Tells:
+    """What a profile can tell, as far as a plan must know."""
+
+    latencies: Sequence[str]
+    """Times whose share above a threshold is known."""
+    means: Sequence[str] = ()
+    """Times whose mean is known."""
+    requests: bool = True
+    errors: bool = True
+
+
+Known = Mapping[Profile, Tells]
+"""Of every profile but Custom."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SideTells:
+    side: str
+    profile: Profile
+    tells: Tells
+
+
+def preferred_gates(
+    spec: Spec, known: Known, defaults: Mapping[Profile, Sequence[Gate]]
+) -> list[Gate]:
+    """Choose the gates in force where the spec names none.
+
+    Those of the target's profile, then those of the source's, as far as both sides can tell them.
+    """
+    sides = _sides(spec, known)
+    gates: dict[str, Gate] = {}
+    for side in reversed(sides):
+        for gate in defaults[side.profile]:
+            if not any(_gap(gate, one) for one in sides):
+                gates.setdefault(gate.name, gate)
+    return list(gates.values())
+
+
+def untellable(plan: Plan, known: Known) -> Refusal | None:
+    """Say which gate asks for what a side cannot tell."""
+    for side in _sides(plan, known):
+        if side.profile is Profile.CUSTOM and plan.custom is None:
+            return Refusal(
+                "InvalidSpec",
+                f"the {side.side}'s profile is Custom: give its PromQL in spec.custom",
+            )
+        for gate in plan.gates:
+            refusal = _gap(gate, side)
+            if refusal is not None:
+                return refusal
+    return None
+
+
+def _sides(spec: Spec | Plan, known: Known) -> list[_SideTells]:
+    return [
+        _SideTells(name, profile, _tells(profile, spec.custom, known))
+        for name, profile in (
+            ("source", spec.source.profile or spec.profile),
+            ("target", spec.target.profile or spec.profile),
+        )
+    ]
+
+
+def _tells(profile: Profile, custom: CustomMetrics | None, known: Known) -> Tells:
+    if profile is not Profile.CUSTOM:
+        return known[profile]
+    return Tells([one.metric for one in custom.latencies] if custom else ())
+
+
+def _gap(gate: Gate, side: _SideTells) -> Refusal | None:
+    match gate.kind:
+        case GateKind.LATENCY:
+            return _latency_gap(gate, side)
+        case GateKind.ERROR_RATE if not side.tells.errors:
+            return Refusal(
+                "UnknownMetric",
+                f"gate {gate.name} asks for errors, which the {side.side}'s profile {side.profile}"
+                " does not count: remove the gate, or count errors with profile Custom",
+            )
+        case _:
+            return None
+
+
+def _latency_gap(gate: Gate, side: _SideTells) -> Refusal | None:
+    assert gate.latency is not None  # noqa: S101 - the kind says so
+    if gate.latency.metric in side.tells.latencies:
+        return None
+    names = ", ".join(side.tells.latencies) or "none"
+    return Refusal(
+        "UnknownMetric",
+        f"gate {gate.name} asks for {gate.latency.metric}, which the {side.side}'s"
+        f" profile {side.profile} cannot tell; it knows: {names}",
+    )
