@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from cutover.api.gates import OnFail, Run
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Phase, Plan, Status
+from cutover.api.steps import Step
 from cutover.api.verdict import Verdict
 from cutover.decide.observation import RouteSeen
 from cutover.decide.record import from_status
@@ -65,7 +66,10 @@ def raises_are_earned(slack: timedelta = timedelta(0)) -> Promise:
             _assert_proven(look, plan)
             if not slack:
                 _assert_counted(world, plan, before)
-            due = parse_duration(plan.analysis.settle) + parse_duration(plan.analysis.min_duration)
+            own = _step_of(plan, before)
+            due = parse_duration(own.settle or plan.analysis.settle) + parse_duration(
+                own.min_duration or plan.analysis.min_duration
+            )
             assert world.now - began[-1] >= due - slack, "the step was cut short"
         began.append(world.now)
 
@@ -75,7 +79,16 @@ def raises_are_earned(slack: timedelta = timedelta(0)) -> Promise:
 def _assert_counted(world: World, plan: Plan, before: int) -> None:
     counted = world.sides.target.between(world.taken_at, world.now).total
     coarser = min(4.0, max(1.0, 10.0 / before))
-    assert counted >= plan.analysis.min_requests / coarser * 0.99, "raised on too few requests"
+    own = _step_of(plan, before)
+    needed = own.min_requests or plan.analysis.min_requests
+    asked = [gate for gate in plan.gates if own.gates is None or gate.name in own.gates]
+    if any(gate.counts_requests and gate.on_fail is not OnFail.REPORT for gate in asked):
+        assert counted >= needed / coarser * 0.99, "raised on too few requests"
+
+
+def _step_of(plan: Plan, weight: int) -> Step:
+    """The step that a weight belongs to."""
+    return next(one for one in plan.steps if one.weight is not None and one.weight >= weight)
 
 
 def _assert_passed_before_traffic(look: Look, plan: Plan) -> None:
@@ -87,9 +100,12 @@ def _assert_passed_before_traffic(look: Look, plan: Plan) -> None:
 
 def _assert_proven(look: Look, plan: Plan) -> None:
     gates = {gate.name: gate for gate in look.decision.status.gates}
+    own = _step_of(plan, look.decision.status.weights.applied or 0)
     fresh = 2 * parse_duration(plan.analysis.interval) + timedelta(minutes=1)
     for gate in plan.gates:
         if gate.on_fail is OnFail.REPORT or gate.run is Run.BEFORE_TRAFFIC:
+            continue
+        if own.gates is not None and gate.name not in own.gates:
             continue
         found = gates[gate.name]
         assert found.verdict is Verdict.PASS, f"raised although {gate.name} says {found.verdict}"

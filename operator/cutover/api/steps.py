@@ -1,13 +1,13 @@
 """The way to 100 %, one step after the other."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from cutover.api.names import Label
 from cutover.api.quantities import Duration
-from cutover.api.rules import Rule, exactly_one, ruled_by, within
+from cutover.api.rules import AS_SET, Rule, exactly_one, ruled_by, within
 from cutover.api.wire import Wire
 
 
@@ -41,6 +41,10 @@ class StepKind(StrEnum):
     SOAK = "soak"
 
 
+OVERRIDES: Final = ("settle", "minDuration", "maxDuration", "minRequests", "gates")
+"""What a weight step may have of its own."""
+
+
 class Step(Wire):
     """One step; exactly one of its fields is set."""
 
@@ -51,11 +55,31 @@ class Step(Wire):
             "approval",
             "soak",
             says="a step does one thing: set exactly one of weight, pause, approval and soak",
-        )
+        ),
+        Rule(
+            f"has(self.weight) || !({' || '.join(f'has(self.{one})' for one in OVERRIDES)})",
+            f"{', '.join(OVERRIDES)} belong to a weight step, and hold until the next weight: move them there",
+        ),
+        Rule(
+            "!has(self.minDuration) || !has(self.maxDuration)"
+            " || duration(self.minDuration) <= duration(self.maxDuration)",
+            "minDuration must not be longer than maxDuration: lower minDuration or raise maxDuration",
+            at=".minDuration",
+        ),
     )
 
     weight: Annotated[int, Field(ge=1, le=100)] | None = None
     """Share of the traffic for the target, in percent, 1 to 100; held until every gate passes."""
+    settle: Annotated[Duration, within("0s", "1h")] | None = None
+    """With weight: instead of analysis.settle while this weight is in force."""
+    min_duration: Annotated[Duration, within("0s", "24h")] | None = None
+    """With weight: instead of analysis.minDuration while this weight is in force."""
+    max_duration: Annotated[Duration, within("1s", "168h", named="7 days")] | None = None
+    """With weight: instead of analysis.maxDuration while this weight is in force."""
+    min_requests: Annotated[int, Field(ge=50, le=1_000_000)] | None = None
+    """With weight: instead of analysis.minRequests while this weight is in force; a quarter of it at weight 1, half at weight 5, all from weight 10."""
+    gates: Annotated[list[Label], Field(min_length=1, max_length=16), AS_SET] | None = None
+    """With weight: names of the gates that are judged while this weight is in force; gates that run BeforeTraffic are not named here. Guards watch at every step. Omitted: all."""
     pause: Pause | None = None
     """Wait for a time, watched by the guards."""
     approval: Approval | None = None

@@ -92,6 +92,7 @@ def _sums(plan: Plan, outlook: Outlook) -> Iterator[Text]:
     for step in outlook.steps:
         if not step.fits:
             first = outlook.first_fit
+            longest = plan.steps[step.number - 1].max_duration or plan.analysis.max_duration
             better = (
                 f"the first weight that fits is {first}: begin there, or raise maxDuration"
                 if first is not None and first > step.weight
@@ -101,7 +102,7 @@ def _sums(plan: Plan, outlook: Outlook) -> Iterator[Text]:
             )
             yield Text(
                 f"Does not fit: step {step.number} (weight {step.weight}) passes within"
-                f" {plan.analysis.max_duration} in {_chance(step.pass_chance)} of rollouts: {better}",
+                f" {longest} in {_chance(step.pass_chance)} of rollouts: {better}",
                 style="bold red",
             )
     for name in outlook.approvals:

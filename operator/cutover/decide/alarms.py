@@ -16,7 +16,7 @@ from cutover.api.steps import StepKind
 from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
-from cutover.decide.applying import awaited, before_traffic, in_force
+from cutover.decide.applying import analysis_in_force, awaited, before_traffic, in_force
 from cutover.decide.guarding import find_breach
 from cutover.decide.looking import has_traffic
 from cutover.decide.observation import Observation
@@ -75,7 +75,7 @@ def failed(status: Status) -> Alarm | None:
 
 def overdue(seen: Observation, status: Status, plan: Plan) -> Alarm | None:
     """Waits that have lasted too long, where the user asked for a rollback then."""
-    analysis = plan.analysis
+    analysis = analysis_in_force(plan, status)
     if analysis.on_inconclusive is OnInconclusive.ROLL_BACK:
         waiting = unproven_too_long(seen, status, plan)
         if waiting is not None:
@@ -96,7 +96,7 @@ def unproven_too_long(seen: Observation, status: Status, plan: Plan) -> str | No
     if not status.gates or not judged.keys() >= set(needed):
         return None
     waited = _waited_for_proof(seen, status, plan)
-    if waited is None or waited < parse_duration(plan.analysis.max_duration):
+    if waited is None or waited < parse_duration(analysis_in_force(plan, status).max_duration):
         return None
     undelivered = _undelivered(status, plan)
     if undelivered is not None and status.weights.delivery_ok is False:
@@ -119,7 +119,7 @@ def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelt
     longest = clocks.waited(weights.applied_at, seen.now)
     if status.evidence_since is not None:
         gathered = clocks.waited(status.evidence_since, seen.now)
-        longest = min(longest, gathered + parse_duration(plan.analysis.settle))
+        longest = min(longest, gathered + parse_duration(analysis_in_force(plan, status).settle))
     match step.kind:
         case StepKind.WEIGHT:
             return longest

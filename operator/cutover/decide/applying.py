@@ -1,16 +1,53 @@
-"""Which gates apply now, and which of them still have to pass before any traffic."""
+"""What applies at the weight in force: its step's durations and gates, and which of them still have to pass before any traffic."""
 
 from collections.abc import Sequence
 
+from cutover.api.analysis import Analysis
 from cutover.api.gates import Gate
 from cutover.api.status import Plan, Status
+from cutover.api.steps import Step
 
 
 def in_force(plan: Plan, status: Status) -> Sequence[Gate]:
     """The gates that apply at the weight in force: before the first raise those that need no traffic."""
     if before_traffic(status):
         return [gate for gate in plan.gates if gate.before_traffic]
-    return plan.gates
+    step = weight_step(plan, status)
+    if step is None or step.gates is None:
+        return plan.gates
+    return [gate for gate in plan.gates if gate.before_traffic or gate.name in step.gates]
+
+
+def weight_step(plan: Plan, status: Status) -> Step | None:
+    """The step that the weight in force belongs to: the lowest whose weight is not below it; None: no weight.
+
+    Pauses, approvals and the soak that follow keep what it says, as does the next weight until the
+    gateway has it.
+    """
+    weight = status.weights.applied
+    if not weight:
+        return None
+    return next(
+        (one for one in plan.steps if one.weight is not None and one.weight >= weight), None
+    )
+
+
+def analysis_in_force(plan: Plan, status: Status) -> Analysis:
+    """``spec.analysis`` with what the weight in force has of its own."""
+    step = weight_step(plan, status)
+    return plan.analysis if step is None else overridden(plan.analysis, step)
+
+
+def overridden(analysis: Analysis, step: Step) -> Analysis:
+    """``spec.analysis`` with what the step has of its own."""
+    own = {
+        "settle": step.settle,
+        "min_duration": step.min_duration,
+        "max_duration": step.max_duration,
+        "min_requests": step.min_requests,
+    }
+    given = {name: value for name, value in own.items() if value is not None}
+    return analysis.model_copy(update=given) if given else analysis
 
 
 def before_traffic(status: Status) -> bool:

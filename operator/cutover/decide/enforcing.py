@@ -5,6 +5,7 @@ from math import ceil
 from cutover.api.status import PauseCause, Plan, Status
 from cutover.api.traffic import OnOverride
 from cutover.decide import claims, clocks, record
+from cutover.decide.applying import analysis_in_force
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.decision import Decision, Lower, Said
 from cutover.decide.looking import watching
@@ -56,7 +57,7 @@ def _put_back(seen: Observation, status: Status, plan: Plan, override: Override)
     trouble = Refusal("TrafficOverridden", message)
     if seen.trouble:
         return Decision(status, action, trouble=trouble, look_again=AT_ONCE)
-    settled = clocks.settled(status, plan.analysis, seen.now)
+    settled = clocks.settled(status, analysis_in_force(plan, status), seen.now)
     status = record.proof_afresh(status, seen.now if settled else None)
     status = record.noted(enforced(status, seen.now), seen.now, "TrafficOverridden", message)
     said = (Said("TrafficOverridden", message, warning=True),)

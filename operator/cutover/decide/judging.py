@@ -9,7 +9,7 @@ from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import GateStatus, Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
-from cutover.decide.applying import in_force
+from cutover.decide.applying import analysis_in_force, in_force
 from cutover.decide.counting import judge_counted
 from cutover.decide.fulllook import FullLook
 from cutover.decide.observation import Gap
@@ -24,6 +24,7 @@ ERRORS = "Errors"
 def judge_gates(plan: Plan, status: Status, look: FullLook) -> list[GateStatus]:
     """The verdict at this look of every gate that applies now."""
     before = {one.name: one for one in status.gates}
+    plan = plan.model_copy(update={"analysis": analysis_in_force(plan, status)})
     return [
         _verdict(plan, status, gate, before.get(gate.name), look) for gate in in_force(plan, status)
     ]

@@ -8,7 +8,7 @@ from cutover.api.analysis import Analysis
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Phase, Plan, Status
 from cutover.decide import clocks
-from cutover.decide.applying import before_traffic, open_before_traffic
+from cutover.decide.applying import analysis_in_force, before_traffic, open_before_traffic
 from cutover.decide.asking import ReplayWanted
 from cutover.decide.observation import Commands
 from cutover.decide.transitions import FINISHED
@@ -90,7 +90,7 @@ def _while_moving(
         return Wanted(route=True, windows=windows, long_window=REFERENCE_WINDOW, reach=True)
     if not has_traffic(status):
         return Wanted(route=True, reach=full)
-    since = evidence_start(status, plan.analysis, now)
+    since = evidence_start(status, analysis_in_force(plan, status), now)
     long = float(round(clocks.waited(since, now).total_seconds()))
     if not full or long < SCRAPES * scrape:
         return Wanted(route=True, windows=guards, reach=full)

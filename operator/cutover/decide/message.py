@@ -7,7 +7,7 @@ from cutover.api.status import PauseCause, Phase, Plan, Status
 from cutover.api.steps import Step
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
-from cutover.decide.applying import awaited
+from cutover.decide.applying import analysis_in_force, awaited
 from cutover.decide.decision import Decision
 from cutover.decide.entering import baseline_is_clean, preflight_obstacle
 from cutover.decide.looking import has_traffic
@@ -176,6 +176,7 @@ def _evidence(seen: Observation, status: Status, plan: Plan) -> str:
         return f"the next step begins {_before_traffic(status, plan)}"
     if not has_traffic(status):
         return "next step begins"
+    analysis = analysis_in_force(plan, status)
     asked = [gate for gate in status.gates if not gate.only_reports]
     broken = [g for g in asked if g.verdict in (Verdict.FAIL, Verdict.ERROR)]
     if broken:
@@ -187,8 +188,8 @@ def _evidence(seen: Observation, status: Status, plan: Plan) -> str:
         return status.weights.delivery_message
     if open_gates:
         return _passing(status) + open_gates[0].message + _about_when(seen, status, plan)
-    if not clocks.min_duration_over(status, plan.analysis, seen.now):
-        needed = parse_duration(plan.analysis.settle) + parse_duration(plan.analysis.min_duration)
+    if not clocks.min_duration_over(status, analysis, seen.now):
+        needed = parse_duration(analysis.settle) + parse_duration(analysis.min_duration)
         left = needed - clocks.waited(status.weights.applied_at, seen.now)
         return (
             f"gathering evidence, at least another {format_duration(left)}{_until(seen.now, left)}"
@@ -217,7 +218,10 @@ def _about_when(seen: Observation, status: Status, plan: Plan) -> str:
         if gate.requests_missing and gate.target_count and not gate.only_reports
     ]
     longest = max(waits, default=None)
-    if longest is None or longest > parse_duration(plan.analysis.max_duration) * 4:
+    if (
+        longest is None
+        or longest > parse_duration(analysis_in_force(plan, status).max_duration) * 4
+    ):
         return ""
     return f", about {(seen.now + longest):%H:%MZ}"
 

@@ -10,7 +10,7 @@ from cutover.api.status import PauseCause, Phase, Plan, Status
 from cutover.api.steps import StepKind
 from cutover.api.verdict import Verdict
 from cutover.decide import alarms, clocks, record
-from cutover.decide.applying import before_traffic
+from cutover.decide.applying import analysis_in_force, before_traffic
 from cutover.decide.observation import Observation, RouteSeen
 from cutover.decide.record import from_status
 from cutover.decide.weights import shows
@@ -53,7 +53,7 @@ def _own(seen: Observation, status: Status, plan: Plan) -> Status:
         return record.paused(status, PauseCause.OUTAGE, seen.now, message)
     waiting = alarms.unproven_too_long(seen, status, plan)
     if waiting is not None:
-        limit = plan.analysis.max_duration
+        limit = analysis_in_force(plan, status).max_duration
         message = f"not proven within maxDuration {limit} ({waiting}): resume to wait on, or abort"
         return record.paused(status, PauseCause.INCONCLUSIVE, seen.now, message)
     return status
@@ -64,7 +64,7 @@ def resume(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
     assert status.pause is not None  # noqa: S101 - `may_end` looked
     cause = status.pause.cause
     status = record.resumed(status, seen.now)
-    if not clocks.settled(status, plan.analysis, seen.now):
+    if not clocks.settled(status, analysis_in_force(plan, status), seen.now):
         status = record.evidence_afresh(status, None)
     match cause:
         case PauseCause.REQUESTED:
@@ -90,7 +90,7 @@ def _another_chance(seen: Observation, status: Status, plan: Plan) -> Status:
     Every verdict but one that stands for the attempt is forgotten with all that it rests on: what
     failed is judged on what is seen from now on.
     """
-    analysis, step = plan.analysis, status.step
+    analysis, step = analysis_in_force(plan, status), status.step
     kept = parse_duration(analysis.settle) + parse_duration(analysis.min_duration)
     weights = status.weights
     if weights.applied_at is not None:

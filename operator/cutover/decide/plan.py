@@ -6,12 +6,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cutover.api.analysis import Analysis
 from cutover.api.gates import NEEDS_TRAFFIC, Gate, GateKind
 from cutover.api.quantities import parse_duration
 from cutover.api.sides import Profile
 from cutover.api.spec import Spec
 from cutover.api.status import Plan
 from cutover.api.steps import Soak, Step, StepKind
+from cutover.decide.applying import overridden
 from cutover.decide.observation import Commands, Refusal
 from cutover.decide.tellable import Tells, preferred_gates, untellable
 
@@ -88,6 +90,7 @@ def _first_fault(error: ValidationError) -> str:
 def _refusal(plan: Plan, namespace: str, metrics: Mapping[Profile, Tells]) -> Refusal | None:
     return (
         _steps_refusal(plan.steps)
+        or _overrides_refusal(plan)
         or _gates_refusal(plan, metrics)
         or _durations_refusal(plan)
         or _namespace_refusal(plan, namespace)
@@ -121,10 +124,45 @@ def _gates_refusal(plan: Plan, metrics: Mapping[Profile, Tells]) -> Refusal | No
     return untellable(plan, metrics)
 
 
+def _overrides_refusal(plan: Plan) -> Refusal | None:
+    """Say what a step has of its own and cannot have, or that names no gate of this rollout."""
+    known = [gate.name for gate in plan.gates if not gate.before_traffic]
+    for number, step in enumerate(plan.steps, start=1):
+        here = f"spec.steps: step {number} ({step.description})"
+        own = (step.settle, step.min_duration, step.max_duration, step.min_requests, step.gates)
+        if step.weight is None and any(one is not None for one in own):
+            return Refusal(
+                "InvalidSpec", f"{here} is no weight step: it cannot have durations or gates"
+            )
+        unknown = [name for name in step.gates or () if name not in known]
+        if unknown:
+            names = ", ".join(known) or "none"
+            return Refusal(
+                "UnknownGate",
+                f"{here} names gate {unknown[0]}, which is none that is judged at each step; those are:"
+                f" {names}",
+            )
+    return None
+
+
 def _durations_refusal(plan: Plan) -> Refusal | None:
-    analysis = plan.analysis
-    if parse_duration(analysis.min_duration) > parse_duration(analysis.max_duration):
-        return Refusal("InvalidSpec", "spec.analysis.minDuration is longer than maxDuration")
+    refusal = _shorter_than_its_parts(plan.analysis, "spec.analysis")
+    for number, step in enumerate(plan.steps, start=1):
+        analysis = overridden(plan.analysis, step)
+        if refusal is None and analysis is not plan.analysis:
+            where = f"spec.steps: step {number} ({step.description}), with spec.analysis"
+            refusal = _shorter_than_its_parts(analysis, where)
+    return refusal
+
+
+def _shorter_than_its_parts(analysis: Analysis, where: str) -> Refusal | None:
+    longest = parse_duration(analysis.max_duration)
+    for name, part in (("minDuration", analysis.min_duration), ("settle", analysis.settle)):
+        if parse_duration(part) > longest:
+            return Refusal(
+                "InvalidSpec",
+                f"{where}: {name} {part} is longer than maxDuration {analysis.max_duration}",
+            )
     return None
 
 

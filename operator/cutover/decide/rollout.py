@@ -11,7 +11,7 @@ from datetime import timedelta
 from cutover.api.status import MAX_LOOKS, Baseline, Look, Phase, Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide import alarms, claims, clocks, record
-from cutover.decide.applying import before_traffic
+from cutover.decide.applying import analysis_in_force, before_traffic
 from cutover.decide.decision import Decision, Said
 from cutover.decide.entering import enter, warn_once
 from cutover.decide.forward import go_on
@@ -150,10 +150,11 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
         return status
     if window is None:
         return _outage(seen, status) if has_traffic(status) else status
-    gathering = clocks.settled(status, plan.analysis, seen.now)
+    analysis = analysis_in_force(plan, status)
+    gathering = clocks.settled(status, analysis, seen.now)
     if gathering:
-        since = status.evidence_since or evidence_start(status, plan.analysis, seen.now)
-        if clocks.waited(since, seen.now) > clocks.evidence_limit(plan.analysis):
+        since = status.evidence_since or evidence_start(status, analysis, seen.now)
+        if clocks.waited(since, seen.now) > clocks.evidence_limit(analysis):
             return record.evidence_afresh(status, seen.now)
         status = status.model_copy(update={"evidence_since": since})
     look = FullLook(source, target, window, seen.now, gathering=gathering, values=seen.values)

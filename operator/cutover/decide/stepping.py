@@ -9,7 +9,7 @@ from cutover.api.steps import Step, StepKind
 from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
 from cutover.decide import claims, clocks, record
-from cutover.decide.applying import awaited, before_traffic, in_force
+from cutover.decide.applying import analysis_in_force, awaited, before_traffic, in_force
 from cutover.decide.clocks import AT_ONCE, SOON
 from cutover.decide.counting import frozen_references
 from cutover.decide.decision import Decision, Lower, Raise, Said
@@ -155,7 +155,7 @@ def proven(seen: Observation, status: Status, plan: Plan, *, within: timedelta) 
     if not all(_passed(gates.get(gate.name), seen, within) for gate in needed):
         return False
     return (
-        clocks.min_duration_over(status, plan.analysis, seen.now)
+        clocks.min_duration_over(status, analysis_in_force(plan, status), seen.now)
         and isinstance(seen.route, RouteSeen)
         and seen.route.accepted
         and delivered(status, plan)
@@ -183,7 +183,7 @@ def _advance_when_ready(seen: Observation, status: Status, plan: Plan) -> Decisi
 
 
 def _advance(seen: Observation, status: Status, plan: Plan, following: int) -> Decision:
-    enough = float(plan.analysis.min_requests)
+    enough = float(analysis_in_force(plan, status).min_requests)
     references = frozen_references(status, following - 1, enough)
     status = status.model_copy(update={"reference": references})
     if following >= len(plan.steps):

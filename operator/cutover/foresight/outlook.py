@@ -10,7 +10,9 @@ import numpy as np
 from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration, parse_share
 from cutover.api.status import Plan
+from cutover.api.steps import Step
 from cutover.decide import clocks
+from cutover.decide.applying import overridden
 from cutover.decide.counting import rule_of
 from cutover.foresight.chances import (
     RUNS,
@@ -176,6 +178,8 @@ class _Teller:
         gates: list[GateOutlook] = []
         slowest = np.full(RUNS, setting.settle + setting.min_duration)
         for place, gate in enumerate(self._gates):
+            if not _is_judged(gate, self._weight_step(weight)):
+                continue
             told, took = self._gate(gate, setting)
             gates.append(told)
             # Gates with equal limits share their draws: shuffled, so that they are not slow together.
@@ -235,8 +239,12 @@ class _Teller:
         )
         return told, outcomes.passed
 
+    def _weight_step(self, weight: int) -> Step | None:
+        return next((one for one in self._plan.steps if one.weight == weight), None)
+
     def _setting(self, weight: int) -> Setting:
-        analysis = self._plan.analysis
+        step = self._weight_step(weight)
+        analysis = self._plan.analysis if step is None else overridden(self._plan.analysis, step)
         interval, settle, shortest, longest = (
             parse_duration(text).total_seconds()
             for text in (
@@ -253,7 +261,7 @@ class _Teller:
             settle=settle,
             min_duration=shortest,
             max_duration=longest,
-            min_requests=self._plan.analysis.min_requests,
+            min_requests=analysis.min_requests,
             reference=self._frozen if weight == 100 else 0.0,
         )
 
@@ -263,6 +271,13 @@ class _Teller:
         requests = (setting.rate - setting.target_rate) * (longest - setting.settle)
         if setting.weight < 100 and requests >= setting.min_requests:
             self._frozen = float(ceil(requests))
+
+
+def _is_judged(gate: Gate, step: Step | None) -> bool:
+    """Whether the step waits for the gate."""
+    if gate.only_reports:
+        return False
+    return step is None or step.gates is None or gate.name in step.gates
 
 
 def _nameless(rule: LatencyRule | ErrorRule) -> LatencyRule | ErrorRule:

@@ -74,6 +74,11 @@ def steps(*each: Json) -> Json:
     return spec({"steps": list(each)})
 
 
+def own(field: str) -> Callable[[str], Json]:
+    """A weight step with a duration of its own."""
+    return lambda text: steps({"weight": 5, field: text}, END)
+
+
 def gates(*each: Json) -> Json:
     return spec({"gates": list(each)})
 
@@ -392,6 +397,42 @@ STATIC: list[Case] = [
         ],
         [steps({"pause": {"duration": "1m"}}, END)],
     ),
+    Case(
+        "what belongs to a weight step",
+        "spec.steps[]",
+        "settle, minDuration, maxDuration, minRequests, gates belong to a weight step",
+        [
+            steps({"pause": {"duration": "1m"}, "settle": "1m"}, END),
+            steps({"approval": {"name": "go"}, "gates": ["errors"]}, END),
+            steps(END, {"soak": {"duration": "1m"}, "minDuration": "1m"}),
+            steps({"pause": {"duration": "1m"}, "maxDuration": "1m"}, END),
+            steps({"pause": {"duration": "1m"}, "minRequests": 100}, END),
+        ],
+        [
+            steps(
+                {
+                    "weight": 1,
+                    "settle": "5m",
+                    "minDuration": "10m",
+                    "maxDuration": "3h",
+                    "minRequests": 100,
+                    "gates": ["errors"],
+                },
+                END,
+            )
+        ],
+    ),
+    Case(
+        "a step's minDuration over its maxDuration",
+        "spec.steps[]",
+        "minDuration must not be longer than maxDuration: lower minDuration or raise maxDuration",
+        [steps({"weight": 5, "minDuration": "2h", "maxDuration": "1h"}, END)],
+        [steps({"weight": 5, "minDuration": "1h", "maxDuration": "1h"}, END)],
+        "spec.steps[].minDuration",
+    ),
+    duration_case("spec.steps[].settle", "0s", "1h", ["1h1s"], own("settle")),
+    duration_case("spec.steps[].minDuration", "0s", "24h", ["25h"], own("minDuration")),
+    duration_case("spec.steps[].maxDuration", "1s", "168h", ["0s", "169h"], own("maxDuration")),
     duration_case("spec.steps[].pause.duration", "1s", "720h", ["0s", "720h1s"], pause),
     duration_case("spec.steps[].soak.duration", "1s", "720h", ["999ms", "721h"], soak),
     Case(

@@ -55,6 +55,25 @@ def _with(path: str, value: Any) -> dict[str, Any]:
 
 
 UNUSABLE = [
+    pytest.param(
+        _with("steps", [{"weight": 5, "gates": ["errors", "queue"]}, {"weight": 100}]),
+        "UnknownGate",
+        "step 1 (weight 5) names gate queue, which is none that is judged at each step; those are:"
+        " first-token, errors",
+        id="step-names-unknown-gate",
+    ),
+    pytest.param(
+        _with("steps", [{"pause": {"duration": "1m"}, "settle": "1m"}, {"weight": 100}]),
+        "InvalidSpec",
+        "step 1 (pause 1m) is no weight step",
+        id="pause-with-settle",
+    ),
+    pytest.param(
+        _with("steps", [{"weight": 5, "minDuration": "2h"}, {"weight": 100}]),
+        "InvalidSpec",
+        "step 1 (weight 5), with spec.analysis: minDuration 2h is longer than maxDuration 60m",
+        id="step-never-over",
+    ),
     pytest.param(_with("steps", [{"weight": 50}]), "InvalidSpec", "never reaches 100", id="ends-early"),
     pytest.param(_with("steps", []), "InvalidSpec", "spec.steps cannot be used", id="no-steps"),
     pytest.param(
