@@ -96,10 +96,13 @@ class Router(Protocol):
 class Metrics(Protocol):
     """One side's counters and histograms, for the gates of one rollout."""
 
-    async def look(self, windows: Sequence[float], *, full: bool = True) -> Reading:
+    async def look(
+        self, windows: Sequence[float], *, full: bool = True, long: float | None = None
+    ) -> Reading:
         """Read trailing windows (seconds) that end now, in one request where possible.
 
-        Not ``full``: what no guard needs may be left out.
+        Not ``full``: what no guard needs may be left out. ``long``: the one of the windows over which
+        distributions are read too.
         """
 
     async def values(self, seconds: float) -> Mapping[str, Value]:

@@ -3,10 +3,19 @@
 from enum import StrEnum
 from typing import Annotated, Final
 
+from cutover.api.drift import DriftGate
 from cutover.api.expressions import QueryGate
 from cutover.api.names import Label, MetricName
 from cutover.api.quantities import Duration, Ratio, Share
-from cutover.api.rules import BELOW_ALL, SOME_BELOW_ALL, TIMES, Rule, exactly_one, ruled_by, within
+from cutover.api.rules import (
+    BELOW_ALL,
+    SOME_BELOW_ALL,
+    TIMES,
+    Rule,
+    exactly_one,
+    ruled_by,
+    within,
+)
 from cutover.api.wire import Wire
 
 
@@ -38,11 +47,12 @@ class GateKind(StrEnum):
     LATENCY = "latency"
     ERROR_RATE = "errorRate"
     QUERY = "query"
+    DRIFT = "drift"
 
 
 COUNTS_REQUESTS: Final = frozenset({GateKind.LATENCY, GateKind.ERROR_RATE})
 """Kinds that compare shares of bad requests: they have a past, a frozen reference and sums."""
-NEEDS_TRAFFIC: Final = frozenset({GateKind.LATENCY, GateKind.ERROR_RATE})
+NEEDS_TRAFFIC: Final = COUNTS_REQUESTS | {GateKind.DRIFT}
 """Kinds that judge the target's share of the traffic, so that before it there is nothing to judge."""
 
 
@@ -86,6 +96,8 @@ class Gate(Wire):
     """Judge how many requests fail."""
     query: QueryGate | None = None
     """Judge a number that any PromQL gives."""
+    drift: DriftGate | None = None
+    """Judge whether both sides answer alike, by their distributions."""
     on_fail: OnFail | None = None
     """What a Fail leads to: RollBack; Pause until a person resumes, from when on the gate is judged anew; or Report, which shows the verdict and posts an Event, and holds up nothing. Omitted: RollBack."""
     run: Run | None = None

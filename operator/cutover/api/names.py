@@ -13,4 +13,10 @@ Label = Annotated[
 ]
 ADDRESS_PATTERN = r"^https?://[^\s?#]+$"
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+PrometheusName = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")
+]
+PrometheusLabel = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")
+]
 MatcherValue = Annotated[str, Field(min_length=1, max_length=253)]

@@ -104,6 +104,11 @@ TIMES: Final = Rule(
     "write how many times the source's share is allowed, a number from 1 to 100 in quotes,"
     ' such as "2" or "1.5"',
 )
+SOME_DISTANCE: Final = Rule(
+    f"self.matches(r'{RATIO_PATTERN}') && double(self) > 0.0 && double(self) <= 100.0",
+    "write how far apart the two sides may be, a number above 0 and up to 100 in quotes,"
+    ' such as "0.2": no sample can prove a difference of nothing',
+)
 
 
 A_NUMBER: Final = Rule(

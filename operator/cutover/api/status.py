@@ -141,6 +141,38 @@ class FrozenReference(Wire):
     step: int
 
 
+MAX_CELLS = 40
+
+
+class FrozenDistribution(Wire):
+    """The source's distribution of the last step that had enough of it, for one drift gate."""
+
+    gate: str
+    edges: Annotated[list[float], Field(max_length=MAX_CELLS)] = Field(
+        default_factory=list,
+        description="Finite upper edges of the cells, rising; one more cell lies above the last. Empty: classes.",
+    )
+    classes: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=MAX_CELLS)] = (
+        Field(default_factory=list, description="Their names; one more cell holds all others.")
+    )
+    counts: Annotated[list[float], Field(max_length=MAX_CELLS + 1)]
+    step: int
+
+
+class JudgedOnce(Wire):
+    """A drift gate's verdict on the evidence of this step: it is not asked again before there is other evidence."""
+
+    at: datetime
+    verdict: Verdict
+    reason: str
+    message: Message
+    value: float | None = None
+    bound: float | None = None
+    source_count: float | None = None
+    target_count: float | None = None
+    pauses: bool = False
+
+
 class SourceHistory(Wire):
     """How far the source's bad requests came in bursts over the day before the rollout, for one gate."""
 
@@ -184,6 +216,7 @@ class GateStatus(Wire):
     breaches: int | None = Field(
         default=None, description="Looks in a row that found the bound of a query gate broken."
     )
+    judged: JudgedOnce | None = None
     on_fail: OnFail = Field(default=OnFail.ROLL_BACK, description="What a Fail leads to.")
     run: Run = Field(
         default=Run.EACH_STEP,
@@ -287,6 +320,9 @@ class Status(Wire):
     baseline: Baseline | None = None
     pause: PauseStatus | None = None
     reference: Annotated[list[FrozenReference], Field(max_length=16)] = Field(default_factory=list)
+    reference_distributions: Annotated[list[FrozenDistribution], Field(max_length=16)] = Field(
+        default_factory=list
+    )
     source_history: Annotated[list[SourceHistory], Field(max_length=16)] = Field(
         default_factory=list
     )

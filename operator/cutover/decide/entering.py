@@ -9,6 +9,7 @@ from cutover.decide import claims, clocks, record
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.counting import gate_counts
 from cutover.decide.decision import ClaimRoute, Decision, ReleaseClaim, Said
+from cutover.decide.drifting import frozen_distributions
 from cutover.decide.fulllook import window_of
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.observation import (
@@ -230,6 +231,9 @@ def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
             "original": record.to_status(route.rules),
             "baseline": _baseline(seen),
             "reference": _first_reference(seen, plan),
+            "reference_distributions": frozen_distributions(
+                status, plan, seen.source, REFERENCE_WINDOW, 0
+            ),
             "source_history": recorded(plan, seen.past),
             "weights": status.weights.model_copy(update={"desired": 0, "applied": 0}),
         }
@@ -289,7 +293,19 @@ def _side_gap(plan: Plan, reading: Reading | None, *, needs_data: bool) -> Gap |
     """
     windows = (window_of(reading, REFERENCE_WINDOW), _baseline_reading(reading))
     gaps = [_window_gap(plan, window, needs_data=needs_data) for window in windows]
-    return gaps[0] if all(gaps) else None
+    return gaps[0] if all(gaps) else _drift_gap(plan, windows[0], needs_data=needs_data)
+
+
+def _drift_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: bool) -> Gap | None:
+    """Say which distribution cannot be read: they are read over the long window alone."""
+    told = window.distributions if isinstance(window, WindowReading) else {}
+    for gate in plan.gates:
+        if gate.drift is None or gate.only_reports:
+            continue
+        found = told.get(gate.drift.key(gate.name))
+        if isinstance(found, Gap) and (needs_data or found.missing is not Missing.NO_DATA):
+            return Gap(found.missing, f"gate {gate.name}: {found.message}")
+    return None
 
 
 def _window_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: bool) -> Gap | None:

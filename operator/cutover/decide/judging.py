@@ -11,6 +11,7 @@ from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force, in_force
 from cutover.decide.counting import judge_counted
+from cutover.decide.drifting import input_mix, judge_drifting, with_mix
 from cutover.decide.fulllook import FullLook
 from cutover.decide.observation import Gap
 from cutover.decide.querying import asked_query, judge_query
@@ -25,25 +26,39 @@ def judge_gates(plan: Plan, status: Status, look: FullLook) -> list[GateStatus]:
     """The verdict at this look of every gate that applies now."""
     before = {one.name: one for one in status.gates}
     plan = plan.model_copy(update={"analysis": analysis_in_force(plan, status)})
+    mix = input_mix(status, look) if look.gathering else None
     return [
-        _verdict(plan, status, gate, before.get(gate.name), look) for gate in in_force(plan, status)
+        _verdict(plan, status, gate, before.get(gate.name), look, mix=mix)
+        for gate in in_force(plan, status)
     ]
 
 
 def _verdict(
-    plan: Plan, status: Status, gate: Gate, before: GateStatus | None, look: FullLook
+    plan: Plan,
+    status: Status,
+    gate: Gate,
+    before: GateStatus | None,
+    look: FullLook,
+    *,
+    mix: Judgement | None,
 ) -> GateStatus:
     if before is not None and before.stands:
         return before
     if look.gathering or gate.before_traffic:
-        return _judge_one(plan, status, gate, before, look)
+        return _judge_one(plan, status, gate, before, look, mix=mix)
     return _settling(plan, gate, status, look.now)
 
 
 def _judge_one(
-    plan: Plan, status: Status, gate: Gate, before: GateStatus | None, look: FullLook
+    plan: Plan,
+    status: Status,
+    gate: Gate,
+    before: GateStatus | None,
+    look: FullLook,
+    *,
+    mix: Judgement | None,
 ) -> GateStatus:
-    told = _told(plan, status, gate, before, look)
+    told = with_mix(gate, _told(plan, status, gate, before, look, mix=mix), mix)
     judgement = told.judgement
     return GateStatus(
         name=gate.name,
@@ -61,6 +76,7 @@ def _judge_one(
         failing_since=_failing_since(judgement, before, look.now),
         evidence=told.evidence,
         breaches=told.breaches,
+        judged=told.judged,
         pauses=judgement.pauses,
         requests_missing=judgement.requests_missing,
         on_fail=gate.consequence,
@@ -69,13 +85,21 @@ def _judge_one(
 
 
 def _told(
-    plan: Plan, status: Status, gate: Gate, before: GateStatus | None, look: FullLook
+    plan: Plan,
+    status: Status,
+    gate: Gate,
+    before: GateStatus | None,
+    look: FullLook,
+    *,
+    mix: Judgement | None,
 ) -> Told:
     match gate.kind:
         case GateKind.LATENCY | GateKind.ERROR_RATE:
             return judge_counted(plan, status, gate, before, look)
         case GateKind.QUERY:
             return judge_query(plan, status, gate, before, look)
+        case GateKind.DRIFT:
+            return judge_drifting(plan, status, gate, before, look, mix=mix)
         case _ as never:
             assert_never(never)
 
@@ -111,8 +135,15 @@ def _query(gate: Gate, look: FullLook) -> str | None:
         text = None
     else:
         queries: Mapping[str, str] = look.target.queries
-        text = queries.get(gate.latency.metric if gate.latency else ERRORS)
+        text = queries.get(_asked(gate))
     return text[:4096] if text else None
+
+
+def _asked(gate: Gate) -> str:
+    """By what name a reading tells the gate's query."""
+    if gate.latency is not None:
+        return gate.latency.metric
+    return gate.drift.key(gate.name) if gate.drift is not None else ERRORS
 
 
 def worst(gates: Sequence[GateStatus]) -> Verdict:

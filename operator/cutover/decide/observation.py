@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cutover.api.status import Plan, Status
+from cutover.judge.distribution import Classes
 from cutover.judge.golden import Fold
 from cutover.judge.histogram import Buckets
 from cutover.judge.past import Clustering
@@ -151,6 +152,8 @@ class WindowReading:
     errors: float | Gap
     latencies: Mapping[str, Buckets | Gap] = field(default_factory=dict)
     """By metric name of the gates, e.g. ``TimeToFirstToken``; edges in seconds."""
+    distributions: Mapping[str, Buckets | Classes | Gap] = field(default_factory=dict)
+    """What drift gates compare, by ``DriftGate.key``; in the long window of a full look alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ from cutover.decide.observation import (
 )
 from cutover.decide.stepping import is_approved
 from cutover.decide.transitions import FINISHED
+from cutover.judge.drift import DriftReason
 
+INPUT_MIX_DIFFERS = DriftReason.INPUT_MIX_DIFFERS
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 Row = tuple[ConditionType, ConditionStatus, str, str]
 
@@ -174,6 +176,9 @@ def _analysis(seen: Observation, status: Status) -> list[Row]:
         return [(kind, TRUE, "Readable", "both sides' metrics can be read")]
     if seen.source is None:
         return []
+    mixed = next((gate for gate in status.gates if gate.reason == INPUT_MIX_DIFFERS), None)
+    if mixed is not None:
+        return [(kind, FALSE, mixed.reason, mixed.message)]
     for side, reading in (("source", seen.source), ("target", seen.target)):
         if isinstance(reading, Gap) and reading.missing is not Missing.NO_DATA:
             return [(kind, FALSE, reading.missing.value, f"{side}: {reading.message}")]

@@ -13,6 +13,7 @@ from cutover.decide.applying import analysis_in_force, awaited, before_traffic, 
 from cutover.decide.clocks import AT_ONCE, SOON
 from cutover.decide.counting import frozen_references
 from cutover.decide.decision import Decision, Lower, Raise, Said
+from cutover.decide.drifting import frozen_distributions
 from cutover.decide.looking import guard_interval, has_traffic, watching
 from cutover.decide.observation import Observation, Refusal, RouteSeen, SideReading
 from cutover.decide.record import from_status
@@ -185,7 +186,10 @@ def _advance_when_ready(seen: Observation, status: Status, plan: Plan) -> Decisi
 def _advance(seen: Observation, status: Status, plan: Plan, following: int) -> Decision:
     enough = float(analysis_in_force(plan, status).min_requests)
     references = frozen_references(status, following - 1, enough)
-    status = status.model_copy(update={"reference": references})
+    distributions = frozen_distributions(status, plan, seen.source, seen.long_window, following - 1)
+    status = status.model_copy(
+        update={"reference": references, "reference_distributions": distributions}
+    )
     if following >= len(plan.steps):
         every = (
             "every gate that decides" if any(g.only_reports for g in plan.gates) else "every gate"

@@ -1,14 +1,16 @@
 """Whether both sides' profiles can tell what the gates ask for; if not, what to ask for instead."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cutover.api.custom import CustomMetrics
+from cutover.api.drift import DriftMethod
 from cutover.api.gates import Gate, GateKind
 from cutover.api.sides import Profile
 from cutover.api.spec import Spec
 from cutover.api.status import Plan
 from cutover.decide.observation import Refusal
+from cutover.judge.distribution import Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Tells:
     """Times whose mean is known."""
     requests: bool = True
     errors: bool = True
+    distributions: Mapping[str, Scale] = field(default_factory=dict)
+    """What drift gates can compare by name."""
 
 
 Known = Mapping[Profile, Tells]
@@ -85,6 +89,8 @@ def _gap(gate: Gate, side: _SideTells) -> Refusal | None:
     match gate.kind:
         case GateKind.LATENCY:
             return _latency_gap(gate, side)
+        case GateKind.DRIFT:
+            return _drift_gap(gate, side)
         case GateKind.ERROR_RATE if not side.tells.errors:
             return Refusal(
                 "UnknownMetric",
@@ -93,6 +99,29 @@ def _gap(gate: Gate, side: _SideTells) -> Refusal | None:
             )
         case _:
             return None
+
+
+def _drift_gap(gate: Gate, side: _SideTells) -> Refusal | None:
+    drift = gate.drift
+    assert drift is not None  # noqa: S101 - the kind says so
+    known = side.tells.distributions
+    if drift.distribution is not None and drift.distribution not in known:
+        return Refusal(
+            "UnknownMetric",
+            f"gate {gate.name} asks for the distribution {drift.distribution}, which the {side.side}'s"
+            f" profile {side.profile} cannot tell; it knows: {', '.join(known) or 'none'}. Name one of your"
+            " own with drift.histogram, drift.classes or drift.buckets",
+        )
+    by_class = drift.classes is not None or (
+        drift.distribution is not None and known[drift.distribution] is Scale.CLASSES
+    )
+    if by_class and drift.method in (DriftMethod.KS, DriftMethod.WASSERSTEIN):
+        return Refusal(
+            "InvalidSpec",
+            f"gate {gate.name} compares {drift.what} by {drift.method}, but classes have no order: use TV,"
+            " JS, PSI or ChiSquare",
+        )
+    return None
 
 
 def _latency_gap(gate: Gate, side: _SideTells) -> Refusal | None:

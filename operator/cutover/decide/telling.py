@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cutover.api.status import EvidenceSums
+from cutover.api.status import EvidenceSums, JudgedOnce
 from cutover.api.verdict import Verdict
 from cutover.decide.observation import Gap, Missing
 from cutover.judge.verdict import Judgement
@@ -16,6 +16,8 @@ class Told:
     evidence: EvidenceSums | None = None
     breaches: int | None = None
     """Of a query gate: looks in a row that found its bound broken."""
+    judged: JudgedOnce | None = None
+    """What a gate that is judged once has said of this evidence."""
 
 
 def missing_verdict(gap: Gap) -> Judgement:

@@ -53,6 +53,11 @@ class Reason(StrEnum):
                 return Verdict.INCONCLUSIVE
 
 
+def slack_at(weight: float) -> float:
+    """Slack k = min(4, max(1, 10 % / weight)): at small weights (percent) the proof asked for is coarser."""
+    return min(4.0, max(1.0, 10.0 / weight)) if weight > 0 else 4.0
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """Under what terms a gate is judged at this look."""
@@ -66,8 +71,8 @@ class Terms:
 
     @property
     def slack(self) -> float:
-        """Slack k = min(4, max(1, 10 % / weight)): at small weights the proof asked for is coarser."""
-        return min(4.0, max(1.0, 10.0 / self.weight)) if self.weight > 0 else 4.0
+        """See ``slack_at``."""
+        return slack_at(self.weight)
 
     @property
     def needed(self) -> float:

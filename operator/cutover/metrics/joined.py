@@ -60,7 +60,7 @@ class SideMetrics:
         whole = [WHOLE_REQUEST] if own is not None and WHOLE_REQUEST in own.latencies else []
         asked = Asked(tuple(dict.fromkeys([*gated, *whole])))
         self._scene = Scene(
-            questions=ask_about(side, other, profile, custom, asked),
+            questions=ask_about(side, other, profile, custom, asked, gates=gates),
             asked=asked,
             address=side.prometheus.address,
             field=f"spec.{name}.prometheus.matchers",
@@ -73,13 +73,17 @@ class SideMetrics:
         self._client = client
         self._apart: frozenset[str] = frozenset()
 
-    async def look(self, windows: Sequence[float], *, full: bool = True) -> Reading:
+    async def look(
+        self, windows: Sequence[float], *, full: bool = True, long: float | None = None
+    ) -> Reading:
         """Read trailing windows (seconds) that end now; what only people want to see if ``full``.
+
+        Over ``long``, one of them, also what drift gates compare.
 
         One request of at most five seconds where all is well; up to twelve seconds when something
         is slow and something is missing.
         """
-        answered = await self._ask(tuple(windows), full=full)
+        answered = await self._ask(tuple(windows), full=full, long=long)
         if isinstance(answered, Gap):
             return answered
         return tell(self._scene, answered, await self._search(answered))
@@ -124,34 +128,39 @@ class SideMetrics:
     async def _alone(self, quantity: Quantity, windows: tuple[float, ...]) -> Answer:
         return await self._query(self._scene.questions.alone(quantity, windows), _SMALLER)
 
-    async def _ask(self, windows: tuple[float, ...], *, full: bool) -> Answered | Gap:
+    async def _ask(
+        self, windows: tuple[float, ...], *, full: bool, long: float | None
+    ) -> Answered | Gap:
         """Ask everything, and apart from it what was refused before."""
-        quantities = self._scene.questions.quantities if windows else ()
-        apart = [one for one in quantities if one.name in self._apart]
+        questions = self._scene.questions
+        apart = [one for one in questions.asked(windows, long) if one[0].name in self._apart]
         joined, *answers = await asyncio.gather(
-            self._query(self._scene.questions.joined(windows, self._apart, full=full)),
-            *(self._alone(one, windows) for one in apart),
+            self._query(questions.joined(windows, self._apart, full=full, long=long)),
+            *(self._alone(*one) for one in apart),
         )
         if isinstance(joined, Vector):
-            return self._gathered(windows, joined, apart, answers)
+            asked = [one for one, _ in apart]
+            return self._gathered(windows, joined, asked, answers, long=long)
         if isinstance(joined, TooSlow):
             life = await self._query("vector(1)", _SIGN_OF_LIFE)
             if isinstance(life, Gap):
                 return joined
         elif joined.missing is not Missing.INVALID_QUERY:
             return joined
-        return await self._one_by_one(windows, full=full)
+        return await self._one_by_one(windows, full=full, long=long)
 
-    async def _one_by_one(self, windows: tuple[float, ...], *, full: bool) -> Answered | Gap:
+    async def _one_by_one(
+        self, windows: tuple[float, ...], *, full: bool, long: float | None
+    ) -> Answered | Gap:
         """Find out whose fault it is."""
-        quantities = self._scene.questions.quantities if windows else ()
+        asked = self._scene.questions.asked(windows, long)
         vitals, *answers = await asyncio.gather(
             self._query(self._scene.questions.present(full=full), _SMALLER),
-            *(self._alone(one, windows) for one in quantities),
+            *(self._alone(*one) for one in asked),
         )
         if isinstance(vitals, Gap):
             return vitals
-        return self._gathered(windows, vitals, quantities, answers)
+        return self._gathered(windows, vitals, [one for one, _ in asked], answers, long=long)
 
     def _gathered(
         self,
@@ -159,6 +168,8 @@ class SideMetrics:
         joined: Vector,
         apart: Sequence[Quantity],
         answers: Sequence[Answer],
+        *,
+        long: float | None,
     ) -> Answered:
         rows = list(joined.rows)
         gaps: dict[str, Gap] = {}
@@ -167,13 +178,14 @@ class SideMetrics:
                 rows += answer.rows
             else:
                 gaps[quantity.name] = Gap(answer.missing, f"{quantity.what}: {answer.message}")
-        self._apart = frozenset(gaps)
-        return Answered(windows, sort_rows(rows), joined.at, gaps)
+        self._apart = self._apart.difference(one.name for one in apart) | gaps.keys()
+        return Answered(windows, sort_rows(rows), joined.at, gaps, long)
 
     async def _search(self, seen: Answered) -> Findings | Gap | None:
         """Find out about what no window holds and about uneven histograms; None: all is well."""
         asked = self._scene.questions
-        known = [one for one in asked.quantities if one.name not in seen.gaps]
+        looked_for = [one for one, _ in asked.asked(seen.windows, seen.long)]
+        known = [one for one in looked_for if one.name not in seen.gaps]
         missing = [one for one in known if one.name != ERRORS and not seen.has(one.name)]
         uneven = [one for one in known if seen.vital(UNEVEN + one.name) is not None]
         if not seen.windows or not (missing or uneven or seen.vital(NEWEST) is None):

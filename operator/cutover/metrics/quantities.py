@@ -117,10 +117,10 @@ def named_quantities(names: Names, asked: Asked, matchers: str, beat: str) -> tu
         every = [counter for one in names.requests for counter in one]
         counted.append(_counted(REQUESTS, promql.joined(sums), names, every))
     if names.errors:
-        layers = _layers([f"sum({_increase(one, matchers, beat)})" for one in names.errors])
+        layers = _layers([f"sum({increase(one, matchers, beat)})" for one in names.errors])
         counted.append(_counted(ERRORS, f"max({layers})", names, names.errors))
     known = [name for name in asked.latencies if name in names.latencies]
-    counted += [_histogram(name, names.latencies[name], matchers) for name in known]
+    counted += [_latency(name, names.latencies[name], matchers) for name in known]
     for name in asked.means:
         if name in names.means:
             counted += _mean(name, names.means[name], matchers, beat)
@@ -142,11 +142,11 @@ def _layers(expressions: Sequence[str]) -> str:
 
 def _sum(counters: Sequence[Counter], matchers: str, beat: str) -> str:
     """Add counters up; those that are not there count as nothing, as long as any is."""
-    each = [f"sum({_increase(one, matchers, beat)})" for one in counters]
+    each = [f"sum({increase(one, matchers, beat)})" for one in counters]
     return each[0] if len(each) == 1 else f"sum({_layers(each)})"
 
 
-def _increase(counter: Counter, matchers: str, beat: str) -> str:
+def increase(counter: Counter, matchers: str, beat: str) -> str:
     """Write the increase of each series; of one born in the window that is all it has counted.
 
     Born up to a minute before counts too, if it was not there yet when the window began: between
@@ -166,7 +166,7 @@ def _increase(counter: Counter, matchers: str, beat: str) -> str:
 
 def _mean(name: str, mean: Mean, matchers: str, beat: str) -> list[Quantity]:
     def one(of: str, counter: Counter, unit: float) -> Quantity:
-        expression = f"sum({_increase(counter, matchers, beat)})"
+        expression = f"sum({increase(counter, matchers, beat)})"
         return Quantity(of, expression, (counter.metric,), counter.metric, unit=unit)
 
     return [
@@ -189,11 +189,19 @@ def _mean_of_histogram(name: str, latency: Latency, matchers: str) -> list[Quant
     return [one(seconds_of(name), "sum", latency.unit), one(events_of(name), "count", 1.0)]
 
 
-def _histogram(name: str, latency: Latency, matchers: str) -> Quantity:
-    metrics = tuple(f"{base}_bucket" for base in (latency.histogram, *latency.older))
-    series = [promql.selector(metric, latency.only, matchers) for metric in metrics]
+def _latency(name: str, latency: Latency, matchers: str) -> Quantity:
+    bases = (latency.histogram, *latency.older)
+    return histogram(name, bases, matchers, only=latency.only, unit=latency.unit)
+
+
+def histogram(
+    name: str, bases: Sequence[str], matchers: str, *, only: str = "", unit: float = 1.0
+) -> Quantity:
+    """Ask for a histogram by le; ``bases`` are its names, newest first, without ``_bucket``."""
+    metrics = tuple(f"{base}_bucket" for base in bases)
+    series = [promql.selector(metric, only, matchers) for metric in metrics]
     edges = f'le=~"{promql.EDGES}"'
-    some = [promql.selector(metric, edges, latency.only, matchers) for metric in metrics]
+    some = [promql.selector(metric, edges, only, matchers) for metric in metrics]
     now = [promql.tagged(one, "when", "now") for one in series]
     then = [promql.tagged(f"{one} offset $window", "when", "then") for one in series]
     return Quantity(
@@ -204,5 +212,5 @@ def _histogram(name: str, latency: Latency, matchers: str) -> Quantity:
         is_histogram=True,
         series=f"count by (le)({promql.joined((*now, *then))})",
         some_edges=promql.joined(f"sum by (le)(increase({one}[$window]))" for one in some),
-        unit=latency.unit,
+        unit=unit,
     )

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from cutover.api.custom import CustomMetrics
+from cutover.api.gates import Gate
 from cutover.api.sides import Profile, Prometheus, Side
 from cutover.metrics import promql
+from cutover.metrics.distributions import asked_distributions
 from cutover.metrics.gauges import GaugeQuestions, ask_gauges
 from cutover.metrics.profiles import NAMES
 from cutover.metrics.promql import GATE, Encoded
@@ -40,6 +42,21 @@ class Questions:
     uneven: Encoded | None
     """Which histograms are of servers with different edges, over the longest window."""
     gauges: GaugeQuestions
+    distributions: tuple[Quantity, ...] = ()
+    """What drift gates compare: asked over the long window alone."""
+    long_window: Encoded | None = None
+    """All distributions over ``$window``, tagged; None: there are none."""
+    long_uneven: Encoded | None = None
+
+    def asked(
+        self, windows: Sequence[float], long: float | None
+    ) -> list[tuple[Quantity, tuple[float, ...]]]:
+        """Say what a look asks for, and over which windows each."""
+        everywhere = self.quantities if windows else ()
+        asked = [(one, tuple(windows)) for one in everywhere]
+        if long is not None:
+            asked += [(one, (long,)) for one in self.distributions]
+        return asked
 
     def present(self, *, full: bool) -> Encoded:
         """Ask what no window is needed for."""
@@ -47,14 +64,23 @@ class Questions:
         return Encoded.joined([self.vitals, *gauges])
 
     def joined(
-        self, windows: Sequence[float], leaving_out: Collection[str], *, full: bool
+        self,
+        windows: Sequence[float],
+        leaving_out: Collection[str],
+        *,
+        full: bool,
+        long: float | None = None,
     ) -> Encoded:
         """Ask everything at one instant, but for the quantities named."""
+        over_long = [] if long is None else [long]
         if not leaving_out:
             asked = _filled(self.window, self.uneven, windows)
+            asked += _filled(self.long_window, self.long_uneven, over_long)
         else:
             left = [one for one in self.quantities if one.name not in leaving_out]
             asked = _filled(_over_window(left), _uneven(left), windows)
+            left = [one for one in self.distributions if one.name not in leaving_out]
+            asked += _filled(_over_window(left), _uneven(left), over_long)
         return Encoded.joined([self.present(full=full), *asked])
 
     def alone(self, quantity: Quantity, windows: Sequence[float]) -> Encoded:
@@ -77,6 +103,8 @@ def ask_about(
     profile: Profile,
     custom: CustomMetrics | None,
     asked: Asked,
+    *,
+    gates: Sequence[Gate] = (),
 ) -> Questions:
     """Put the questions about ``side`` together; ``profile`` is the rollout's."""
     own = side.profile or profile
@@ -90,6 +118,7 @@ def ask_about(
         both = promql.selector(beat, matchers, promql.rendered(other.prometheus.matchers))
         vitals.append(promql.tagged(f"count({both})", GATE, COMMON))
     asks = quantities(own, custom, asked, matchers)
+    compared = asked_distributions(own, gates, matchers)
     return Questions(
         asks,
         beat,
@@ -99,6 +128,9 @@ def ask_about(
         _over_window(asks),
         _uneven(asks),
         ask_gauges(names, str(own), matchers, gpu_matchers),
+        compared,
+        _over_window(compared),
+        _uneven(compared),
     )
 
 

@@ -24,6 +24,8 @@ class Answered:
     """The instant, by the server's clock (Unix seconds)."""
     gaps: Mapping[str, Gap]
     """By quantity: why it could not even be asked."""
+    long: float | None = None
+    """The window over which distributions were asked for; None: they were not."""
 
     def vital(self, name: str) -> float | None:
         """Return a number about the side as a whole."""

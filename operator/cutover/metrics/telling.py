@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cutover.decide.observation import Gap, Missing, SideReading, WindowReading
+from cutover.judge.distribution import Classes
 from cutover.judge.histogram import Buckets
 from cutover.metrics import diagnosis, promql
 from cutover.metrics.answers import Row
 from cutover.metrics.diagnosis import Findings, Scene
+from cutover.metrics.distributions import read_classes
 from cutover.metrics.gauges import read_gauges
 from cutover.metrics.quantities import ERRORS, REQUESTS, Quantity
 from cutover.metrics.questions import COMMON, NEWEST, SCRAPE, UP
@@ -30,7 +32,8 @@ def tell(scene: Scene, seen: Answered, findings: Findings | Gap | None) -> SideR
         newest_sample=datetime.fromtimestamp(newest, UTC) if newest else None,
         unscraped=seen.vital(UP) == 0,
         queries={
-            one.name: promql.over(one.expression, first) for one in scene.questions.quantities
+            one.name: promql.over(one.expression, first if seen.long is None else seen.long)
+            for one in (*scene.questions.quantities, *scene.questions.distributions)
         },
         overlaps=scene.questions.shares_everything or bool(seen.vital(COMMON)),
         gauges=read_gauges(scene.questions.gauges, seen, stale),
@@ -52,7 +55,20 @@ class _Teller:
             requests,
             self._errors(seconds, requests),
             {name: self._buckets(name, seconds) for name in self.scene.asked.latencies},
+            distributions=self._distributions(seconds) if seconds == self.seen.long else {},
         )
+
+    def _distributions(self, seconds: float) -> dict[str, Buckets | Classes | Gap]:
+        return {
+            one.name: self._buckets(one.name, seconds)
+            if one.is_histogram
+            else self._classes(one.name, seconds)
+            for one in self.scene.questions.distributions
+        }
+
+    def _classes(self, name: str, seconds: float) -> Classes | Gap:
+        found = self._rows(name, seconds)
+        return found if isinstance(found, Gap) else read_classes(found[0].what, found[1])
 
     def _errors(self, seconds: float, requests: float | Gap) -> float | Gap:
         """No error series where there are requests: no errors. Never more than requests."""
@@ -81,7 +97,9 @@ class _Teller:
         return buckets if isinstance(buckets, Gap) else buckets.scaled(quantity.unit)
 
     def _quantity(self, name: str) -> Quantity | None:
-        return next((q for q in self.scene.questions.quantities if q.name == name), None)
+        questions = self.scene.questions
+        asked = (*questions.quantities, *questions.distributions)
+        return next((one for one in asked if one.name == name), None)
 
     def _rows(self, name: str, seconds: float) -> tuple[Quantity, Sequence[Row]] | Gap:
         """Return the quantity and its rows, of which there is at least one."""

@@ -208,7 +208,8 @@ async def _both(
             return readings
     full = want.long_window is not None
     readings = await asyncio.gather(
-        source.look(want.windows, full=full), target.look(want.windows, full=full)
+        source.look(want.windows, full=full, long=want.long_window),
+        target.look(want.windows, full=full, long=want.long_window),
     )
     memory.windows_needed = windows_needed(*readings)
     return readings

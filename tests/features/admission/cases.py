@@ -54,6 +54,8 @@ def duration_case(
 
 END = {"weight": 100}
 LATENCY = {"metric": "TimeToFirstToken", "threshold": "1s", "maxAbove": "5%", "margin": "2.5%"}
+DRIFT = {"distribution": "OutputTokens", "method": "PSI", "max": "0.2"}
+BUCKETS = "sum by (le) (increase(score_bucket{$matchers}[$window]))"
 ERRORS = {"max": "1%", "ratio": "2"}
 QUERY = "sum(increase(done_total{$matchers}[$window]))"
 NUMBER: dict[str, str | None] = {"expr": "sum(waiting{$matchers})", "max": "3"}
@@ -94,6 +96,12 @@ def errors(**changed: str) -> Json:
 def query(**changed: str | None) -> Json:
     given = {name: value for name, value in (NUMBER | changed).items() if value is not None}
     return gates({"name": "number", "query": given})
+
+
+def drift(**changed: Any) -> Json:
+    """A drift gate, changed; what is None is left out."""
+    whole = {key: value for key, value in (DRIFT | changed).items() if value is not None}
+    return gates({"name": "drift", "drift": whole})
 
 
 def custom(edit: Json) -> Json:
@@ -492,8 +500,70 @@ STATIC: list[Case] = [
         "a gate of no or two kinds",
         "spec.gates[]",
         "a gate judges one thing: set exactly one of ",
-        [gates({"name": "a"}), gates({"name": "a", "latency": LATENCY, "errorRate": ERRORS})],
-        [gates({"name": "a", "errorRate": ERRORS})],
+        [
+            gates({"name": "a"}),
+            gates({"name": "a", "latency": LATENCY, "errorRate": ERRORS}),
+            gates({"name": "a", "errorRate": ERRORS, "drift": DRIFT}),
+        ],
+        [gates({"name": "a", "errorRate": ERRORS}), gates({"name": "a", "drift": DRIFT})],
+    ),
+    Case(
+        "a drift gate of no or two distributions",
+        "spec.gates[].drift",
+        "a drift gate compares one distribution: set exactly one of distribution, histogram, classes",
+        [
+            drift(distribution=None),
+            drift(histogram={"metric": "score"}),
+            drift(distribution=None, buckets=BUCKETS, classes={"metric": "a_total", "label": "b"}),
+        ],
+        [
+            drift(),
+            drift(distribution=None, histogram={"metric": "app:score"}),
+            drift(distribution=None, classes={"metric": "a_total", "label": "b"}),
+            drift(distribution=None, buckets=BUCKETS),
+        ],
+    ),
+    Case(
+        "classes by a method that needs an order",
+        "spec.gates[].drift",
+        "classes have no order, so KS and Wasserstein cannot compare them",
+        [
+            drift(distribution=None, classes={"metric": "a_total", "label": "b"}, method="KS"),
+            drift(
+                distribution=None, classes={"metric": "a_total", "label": "b"}, method="Wasserstein"
+            ),
+        ],
+        [
+            drift(distribution=None, classes={"metric": "a_total", "label": "b"}, method="TV"),
+            drift(method="KS"),
+        ],
+        "spec.gates[].drift.method",
+    ),
+    Case(
+        "a max that a share never has",
+        "spec.gates[].drift",
+        "JS, TV, KS and ChiSquare are never above 1: write a max below 1",
+        [drift(method=method, max="1") for method in ("JS", "TV", "KS", "ChiSquare")],
+        [
+            drift(method="TV", max="0.99"),
+            drift(method="PSI", max="1"),
+            drift(method="Wasserstein", max="2"),
+        ],
+        "spec.gates[].drift.max",
+    ),
+    value_case(
+        "spec.gates[].drift.max",
+        "write how far apart the two sides may be, a number above 0 and up to 100 in quotes",
+        ["0", "0.0", "101"],
+        ["0.000001", "100"],
+        lambda text: drift(max=text),
+    ),
+    value_case(
+        "spec.gates[].drift.buckets",
+        QUERY_SENTENCE,
+        ["sum by (le) (increase(score_bucket[$window]))", "score_bucket{$matchers}"],
+        [BUCKETS],
+        lambda text: drift(distribution=None, buckets=text),
     ),
     Case(
         "a gate that needs traffic before there is any",

@@ -13,6 +13,7 @@ from cutover.api.custom import CustomLatency, CustomMetrics
 from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
 from cutover.api.sides import Profile
+from cutover.judge.distribution import Scale
 from cutover.metrics.profiles import NAMES
 from cutover.metrics.profiles.classic import KSERVE, MLSERVER
 from cutover.metrics.profiles.defaults import DEFAULT_GATES, TELLS
@@ -221,6 +222,14 @@ def test_custom_queries_get_their_matchers_and_keep_their_window_open() -> None:
     assert wait.is_histogram
     assert wait.what == "spec.custom.latencies[Wait]"
     assert not errors.is_histogram
+
+
+def test_distributions_are_told_apart_by_whether_they_have_an_order() -> None:
+    assert TELLS[Profile.VLLM].distributions == {
+        "OutputTokens": Scale.ORDERED,
+        "PromptTokens": Scale.ORDERED,
+        "FinishReason": Scale.CLASSES,
+    }
 
 
 def test_a_latency_that_no_profile_knows_is_left_out() -> None:

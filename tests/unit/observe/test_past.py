@@ -37,7 +37,9 @@ class Source:
         self.answer = answer
         self.asked: list[PastQuestion] = []
 
-    async def look(self, windows: Sequence[float], *, full: bool = True) -> Reading:
+    async def look(
+        self, windows: Sequence[float], *, full: bool = True, long: float | None = None
+    ) -> Reading:
         raise AssertionError((windows, full))
 
     async def values(self, seconds: float) -> Mapping[str, Value]:

@@ -12,8 +12,9 @@ from typing import Final
 from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
 from cutover.api.sides import Profile
 from cutover.decide.tellable import Tells
+from cutover.judge.distribution import Scale
 from cutover.metrics.profiles import NAMES
-from cutover.metrics.profiles.names import Names
+from cutover.metrics.profiles.names import Names, Sizes
 
 
 def _limit(name: str, metric: str, threshold: str) -> Gate:
@@ -48,6 +49,10 @@ def _tells(names: Names) -> Tells:
         means=tuple(dict.fromkeys([*names.means, *names.latencies])),
         requests=bool(names.requests),
         errors=bool(names.errors),
+        distributions={
+            name: Scale.ORDERED if isinstance(one, Sizes) else Scale.CLASSES
+            for name, one in names.distributions.items()
+        },
     )
 
 

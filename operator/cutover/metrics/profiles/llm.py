@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from cutover.metrics.profiles.names import Counter, Gauge, Latency, Mean, Names
+from cutover.judge.drift import PROMPT_TOKENS
+from cutover.metrics.profiles.names import (
+    FINISH_REASON,
+    OUTPUT_TOKENS,
+    Counter,
+    Gauge,
+    Kinds,
+    Latency,
+    Mean,
+    Names,
+    Sizes,
+)
 
 # fmt: off
 _TOKEN_EDGES: Final = (.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1., 2.5, 5., 7.5, 10., 20., 40., 80.)
@@ -82,6 +93,22 @@ VLLM: Final = Names(
     running=(Gauge("vllm:num_requests_running"),),
     waiting=(Gauge("vllm:num_requests_waiting"),),
     kv_cache=(Gauge("vllm:kv_cache_usage_perc"), Gauge("vllm:gpu_cache_usage_perc")),  # 0 to 1 both
+    distributions={
+        OUTPUT_TOKENS: Sizes(
+            "vllm:request_generation_tokens",
+            "Length of an answer; a model that rambles shows here.",
+        ),
+        PROMPT_TOKENS: Sizes(
+            "vllm:request_prompt_tokens",
+            "Length of a prompt as the server's tokenizer counts it: differs with the tokenizer, or where"
+            " the split is not random.",
+        ),
+        FINISH_REASON: Kinds(
+            Counter(_FINISHED),
+            ("finished_reason", "finish_reason"),  # the latter as the simulator spells it
+            "How answers end: stop, length, abort, error, repetition.",
+        ),
+    },
 )
 
 # fmt: off
@@ -125,6 +152,12 @@ SGLANG: Final = Names(
     running=(Gauge("sglang:num_running_reqs"),),
     waiting=(Gauge("sglang:num_queue_reqs"),),
     kv_cache=(Gauge("sglang:token_usage"),),
+    distributions={
+        OUTPUT_TOKENS: Sizes(
+            "sglang:generation_tokens_histogram",
+            "Length of an answer; only where the server was told to keep histograms of tokens.",
+        ),
+    },
     cannot=(
         "Has metrics only with --enable-metrics.",
         "A stream that breaks off after its headers counts as a success.",
@@ -152,6 +185,10 @@ TGI: Final = Names(
     },
     running=(Gauge("tgi_batch_current_size"),),
     waiting=(Gauge("tgi_queue_size"),),
+    distributions={
+        OUTPUT_TOKENS: Sizes("tgi_request_generated_tokens", "Length of an answer."),
+        PROMPT_TOKENS: Sizes("tgi_request_input_length", "Length of a prompt."),
+    },
     cannot=(
         "Has no time to first token: judge the gateway's latency, or EndToEnd.",
         "Does not tell how full the KV cache is.",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+OUTPUT_TOKENS: Final = "OutputTokens"
+FINISH_REASON: Final = "FinishReason"
 MILLISECONDS: Final = 1e-3
 MICROSECONDS: Final = 1e-6
 """In seconds."""
@@ -55,6 +57,29 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """A histogram of what requests are like, one observation per request: lengths, scores."""
+
+    histogram: str
+    """Its name without ``_bucket``."""
+    note: str
+    """What a person should know before gating on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """A counter whose requests a label sorts into classes."""
+
+    counter: Counter
+    labels: tuple[str, ...]
+    """The label, in all the spellings that servers have for it."""
+    note: str
+
+
+Distribution = Sizes | Kinds
+
+
+@dataclass(frozen=True, slots=True)
 class Gauge:
     """A gauge, or some of its series."""
 
@@ -83,5 +108,7 @@ class Names:
     """Requests that wait for a place: the first of these that exists is read."""
     kv_cache: tuple[Gauge, ...] = ()
     """The share of the KV cache in use, 0 to 1: the first of these that exists is read."""
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    """By the name drift gates use."""
     cannot: tuple[str, ...] = ()
     """What it cannot tell, and what to know about what it tells: sentences for people."""
