@@ -1,6 +1,6 @@
 """How quick is the operator, and what does it cost? `make bench`, or parts of it:
 
-    python -m tests.bench [breach] [shared] [looks] [writes] [--runs 20] [--rate 160] [--rollouts 200]
+    python -m tests.bench [breach] [shared] [looks] [writes] [drift] [--runs 20] [--rate 160] [--rollouts 200]
 
 Everything is real but the size: API servers, Envoy, Prometheus, `python -m cutover` as installed. It
 prints figures and asserts none; every figure stands beside the load average it was taken under.
@@ -13,13 +13,13 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import breach, looks, shared, writes
+from tests.bench import breach, drift, looks, shared, writes
 from tests.bench.figures import load
 from tests.bench.staging import Scene
 from tests.features.rollouts.stage import install
 from tests.lab import Lab
 
-PARTS = ("breach", "shared", "looks", "writes")
+PARTS = ("breach", "shared", "looks", "writes", "drift")
 
 
 def main() -> None:
@@ -52,6 +52,8 @@ def main() -> None:
             looks.measure(scene, wanted.rate)
         if "writes" in parts:
             writes.measure(scene, wanted.seconds, wanted.rate)
+        if "drift" in parts:
+            drift.measure()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class Levers:
     """Share of requests answered by other weights of the model."""
     output_tokens: int = 8
     """Answers are half to one and a half times as long, by prompt; the request may ask for less."""
+    cut_short: float = 0.0
+    """Share of answers that end in the middle, with the finish reason length; as quick as the others."""
     hang: bool = False
     """Accept inference requests and never answer; metrics and health still do."""
     refuse: bool = False

@@ -194,6 +194,9 @@ class ModelServer:
     def _happens(self, share: float) -> bool:
         return share > 0 and self._random.random() < share
 
+    def cuts_short(self) -> bool:
+        return self._happens(self.levers.cut_short)
+
     def first_token_delay(self) -> float:
         levers = self.levers
         if self._happens(levers.slow_fraction):
@@ -276,6 +279,8 @@ class Generation:
         limit = question.max_tokens or natural
         self._length = min(natural, limit)
         self._finish = "stop" if natural <= limit else "length"
+        if server.cuts_short():
+            self._length, self._finish = max(1, self._length // 2), "length"
         self._server, self._exchange, self._question = server, exchange, question
         self._metrics, self._model, self._name = server.metrics, model, server.levers.model
         self._ids: tuple[int, ...] = ()
