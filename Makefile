@@ -59,6 +59,12 @@ test-long: lab ## The real limits: long runs, many kills, large simulations
 	@$(BIN)/python -m pytest -n 2 -m "long" -q
 	@PYTHONPATH=. $(BIN)/python -m tests.mutants
 
+.PHONY: test-oldest
+test-oldest: lab ## Admission, installation and the router on the oldest Kubernetes and Gateway API supported
+	@PYTHONPATH=. $(BIN)/python -m tests.lab build kube-apiserver-oldest gateway-crds-oldest
+	@CUTOVER_LAB_KUBE_APISERVER=$$(PYTHONPATH=. $(BIN)/python -m tests.lab build kube-apiserver-oldest | awk '{print $$2}') \
+	  $(BIN)/python -m pytest -n 2 -q tests/features/admission tests/features/install tests/features/test_router.py -m "not long or oldest"
+
 .PHONY: test-kind
 test-kind: $(READY) ## The feature tests on two kind clusters, where a container engine exists
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet -e '.[e2e]'

@@ -75,6 +75,8 @@ def describe(change: Change) -> str:
     if change.claim_after != change.claim_before:
         if change.claim_after is None:
             told.append("claim removed")
+        elif '"goingBack"' in change.claim_after:
+            told.append("the claim says why")
         else:
             told.append("claimed" if change.claim_before is None else "claim renewed")
     return ", ".join(told)

@@ -26,14 +26,34 @@ from tests.features.subject_route import (
     settled,
     subjects,
 )
-from tests.lab import Cluster
+from tests.lab import Cluster, Lab, parts
 
 pytestmark = pytest.mark.lab
 
 
-@pytest.fixture
-async def make(clusters: tuple[Cluster, Cluster]) -> AsyncIterator[Make]:
-    async with subjects(clusters[0]) as make:
+@pytest.fixture(scope="module")
+def oldest_gateway(lab: Lab) -> Iterator[Cluster]:
+    """A cluster with the first HTTPRoute that is v1, and nothing else of the gateway."""
+    folder = parts.ensure(["gateway-crds-oldest"])["gateway-crds-oldest"]
+    with lab.private_cluster() as running:
+        cluster: Cluster = running.cluster
+        cluster.kubectl("apply", "--server-side", f"--filename={folder}")
+        cluster.kubectl(
+            "wait", "--for=condition=Established", "crd/httproutes.gateway.networking.k8s.io"
+        )
+        yield cluster
+
+
+@pytest.fixture(
+    params=["newest", pytest.param("oldest", marks=[pytest.mark.long, pytest.mark.oldest])]
+)
+async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
+    """On the Gateway API that the lab's gateway has, and on the oldest that is supported."""
+    if request.param == "oldest":
+        cluster: Cluster = request.getfixturevalue("oldest_gateway")
+    else:
+        cluster = request.getfixturevalue("clusters")[0]
+    async with subjects(cluster) as make:
         yield make
 
 

@@ -130,6 +130,24 @@ PARTS = {
             kubernetes_version=True,
             optional=True,
         ),
+        # The oldest that are supported: `make test-oldest`.
+        Part(
+            "kube-apiserver-oldest",
+            "kubernetes-oldest",
+            "k8s.io/kubernetes",
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            kubernetes_version=True,
+            optional=True,
+        ),
+        Part(
+            "gateway-crds-oldest",
+            "gateway-oldest",
+            "sigs.k8s.io/gateway-api",
+            copies={
+                "sigs.k8s.io/gateway-api": "config/crd/standard/gateway.networking.k8s.io_*.yaml"
+            },
+            optional=True,
+        ),
     )
 }
 NEEDED = [part.name for part in PARTS.values() if not part.optional]

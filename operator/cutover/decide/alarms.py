@@ -15,7 +15,7 @@ from cutover.api.status import Phase, Plan, Status
 from cutover.api.steps import StepKind
 from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
-from cutover.decide import clocks
+from cutover.decide import claims, clocks
 from cutover.decide.applying import analysis_in_force, awaited, before_traffic, in_force
 from cutover.decide.guarding import find_breach
 from cutover.decide.looking import has_traffic
@@ -41,6 +41,9 @@ def commanded(seen: Observation, status: Status) -> Alarm | None:
         return Alarm("Aborted", "aborted by spec.abort")
     if seen.latched is not None:
         return Alarm(seen.latched, seen.latched_message)
+    begun = claims.going_back(seen, status)
+    if begun is not None:
+        return Alarm(begun.reason, begun.message)
     if seen.commands.deleting and not _kept(seen, status):
         return Alarm("Deleted", "deleted before it was completed")
     if status.phase is Phase.ROLLING_BACK:

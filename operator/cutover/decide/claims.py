@@ -1,7 +1,14 @@
 """Whose route it is (law 11)."""
 
 from cutover.api.status import Status
-from cutover.decide.observation import Claim, Observation, Refusal, RouteSeen, RuleWeights
+from cutover.decide.observation import (
+    Claim,
+    GoingBack,
+    Observation,
+    Refusal,
+    RouteSeen,
+    RuleWeights,
+)
 from cutover.decide.record import from_status
 
 
@@ -29,6 +36,14 @@ def current(seen: Observation, status: Status, claim: Claim | None) -> bool:
         and claim.epoch == seen.identity.epoch
         and claim.attempt == (status.attempt or 1)
     )
+
+
+def going_back(seen: Observation, status: Status) -> GoingBack | None:
+    """The rollback of this attempt that an earlier leader has written on the route and not recorded."""
+    claim = seen.route.claim if isinstance(seen.route, RouteSeen) else None
+    if claim is None or not ours(seen, claim) or claim.attempt != (status.attempt or 1):
+        return None
+    return claim.going_back
 
 
 def deposed(seen: Observation) -> bool:

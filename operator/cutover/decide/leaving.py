@@ -1,5 +1,6 @@
 """The way back, and the end: rollback, completion, deletion. Nothing here can fail on the spec."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cutover.api.status import Phase, Plan, RollbackStatus, Status
@@ -8,6 +9,7 @@ from cutover.decide.alarms import Alarm
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.decision import ClaimRoute, Decision, Hold, ReleaseClaim, RollBack, Said
 from cutover.decide.observation import (
+    GoingBack,
     Observation,
     Refusal,
     RouteGone,
@@ -81,6 +83,7 @@ def _put_back(
         return _ended(seen, status, message, said)
     alarm = status.rollback
     reason, why = (alarm.reason, alarm.message) if alarm else ("RollingBack", "")
+    claim = replace(claim, going_back=GoingBack(reason, why))
     action = RollBack(original, claim, reason, why)
     if not seen.trouble:
         first = status.rollback is not None and status.rollback.decided_at == seen.now

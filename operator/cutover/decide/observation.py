@@ -26,6 +26,14 @@ class RuleWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class GoingBack:
+    """Why the weights on the route are those of a rollback."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The annotation that says who moves a route's weights, and what they were before."""
 
@@ -37,6 +45,8 @@ class Claim:
     attempt: int
     epoch: int
     original: tuple[RuleWeights, ...]
+    going_back: "GoingBack | None" = None
+    """Set with the weights of a rollback: the record in the status may come later, or never."""
 
     @property
     def owner(self) -> str:

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cutover.decide.observation import Claim, Identity, RuleWeights
+from cutover.decide.observation import Claim, GoingBack, Identity, RuleWeights
 
 MAX_TEXT = 4096
 """Characters; sixteen rules with the largest weights need half of it."""
+MAX_MESSAGE = 512
 
 Weight = Annotated[int, Field(ge=0, le=1_000_000)]
 Text = Annotated[str, Field(min_length=1, max_length=253)]
@@ -32,6 +33,11 @@ class _Rule(_Strict):
     others: Annotated[int, Field(ge=0, le=16_000_000)] = 0
 
 
+class _GoingBack(_Strict):
+    reason: Annotated[str, Field(min_length=1, max_length=128)]
+    message: Annotated[str, Field(max_length=MAX_MESSAGE)] = ""
+
+
 class _Version(_Strict):
     v: int
 
@@ -47,6 +53,7 @@ class _ClaimV1(_Strict):
     attempt: Annotated[int, Field(ge=1)]
     epoch: Annotated[int, Field(ge=0)]
     original: Annotated[list[_Rule], Field(max_length=128)]
+    going_back: Annotated[_GoingBack | None, Field(alias="goingBack")] = None
 
 
 def to_text(claim: Claim) -> str:
@@ -55,6 +62,7 @@ def to_text(claim: Claim) -> str:
         _Rule(rule=each.rule, source=each.source, target=each.target, others=each.others)
         for each in claim.original
     ]
+    back = claim.going_back
     return _ClaimV1(
         v=1,
         cluster=claim.cluster,
@@ -64,7 +72,8 @@ def to_text(claim: Claim) -> str:
         attempt=claim.attempt,
         epoch=claim.epoch,
         original=rules,
-    ).model_dump_json()
+        goingBack=back and _GoingBack(reason=back.reason, message=back.message[:MAX_MESSAGE]),
+    ).model_dump_json(by_alias=True, exclude_none=True)
 
 
 def from_text(text: str) -> Claim | Unreadable:
@@ -78,6 +87,8 @@ def from_text(text: str) -> Claim | Unreadable:
     rules = tuple(
         RuleWeights(each.rule, each.source, each.target, each.others) for each in read.original
     )
+    found = read.going_back
+    back = GoingBack(found.reason, found.message) if found else None
     return Claim(
         cluster=read.cluster,
         namespace=read.namespace,
@@ -86,6 +97,7 @@ def from_text(text: str) -> Claim | Unreadable:
         attempt=read.attempt,
         epoch=read.epoch,
         original=rules,
+        going_back=back,
     )
 
 

@@ -144,3 +144,41 @@ def test_a_rollback_cut_short_is_gone_on_with(point: int, moment: float) -> None
     world.run(5.0)
     assert world.route.highest == 0
     assert world.status.phase == "RolledBack"
+
+
+@tried
+@given(st.sampled_from([40.0, 80.0, 120.0]), st.sampled_from([1.0, 60.0, 1200.0]))
+def test_a_rollback_that_was_never_recorded_is_told_as_what_it_was(
+    moment: float, down: float
+) -> None:
+    """Its leader died between the route and the status; by now nothing shows in the metrics."""
+    world = brisk_world(brisk(STEPS))
+    world.run(moment)
+    world.rollouts.refuses_status = "no space left"
+    world.sides.target.failing = 0.6
+    world.run(60.0, until=lambda: world.route.highest == 0)
+    assert world.rollouts.status["phase"] in ("Progressing", "Soaking")
+    world.kill()
+    world.rollouts.refuses_status = ""
+    world.sides.target.failing = 0.0
+    world.restart(after=timedelta(seconds=down))
+    world.run(down + 5.0)
+    assert world.status.phase == "RolledBack"
+    assert world.status.rollback is not None
+    assert world.status.rollback.reason == "ErrorBurst"
+    assert "failed" in world.status.rollback.message
+    assert "EmergencyStop" not in {said.reason for _, said in world.events}
+
+
+def test_what_an_earlier_attempt_left_on_the_route_calls_no_later_one_back() -> None:
+    world = brisk_world(brisk(STEPS))
+    world.run(40.0)
+    world.do(lambda w: edit(w, abort=True))
+    world.run(30.0)
+    claim = next(one.claim_after for one in world.route.changes if one.lowers)
+    assert claim is not None
+    assert "goingBack" in claim
+    world.route.claim_text = claim
+    world.do(lambda w: edit(w, abort=None, attempt=2))
+    world.run(2 * ENOUGH)
+    assert world.status.phase == "Completed"

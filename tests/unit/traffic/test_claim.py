@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutover.decide.observation import Claim, Identity, RuleWeights
-from cutover.traffic.claim import MAX_TEXT, Unreadable, from_text, is_ours, to_text
+from cutover.decide.observation import Claim, GoingBack, Identity, RuleWeights
+from cutover.traffic.claim import MAX_MESSAGE, MAX_TEXT, Unreadable, from_text, is_ours, to_text
 
 WEIGHTS = st.integers(0, 1_000_000)
 NAMES = st.from_regex(r"\A[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
@@ -27,6 +27,8 @@ CLAIM = Claim("cl", "inference", "chat", "u-1", 2, 7, (RuleWeights(0, 100, 0),))
         original=st.lists(
             st.builds(RuleWeights, st.integers(0, 15), WEIGHTS, WEIGHTS, WEIGHTS), max_size=16
         ).map(tuple),
+        going_back=st.none()
+        | st.builds(GoingBack, reason=NAMES, message=st.text(max_size=MAX_MESSAGE // 8)),
     )
 )
 def test_a_claim_survives_the_annotation(claim: Claim) -> None:
@@ -34,6 +36,12 @@ def test_a_claim_survives_the_annotation(claim: Claim) -> None:
     assert len(text) <= MAX_TEXT
     assert from_text(text) == claim
     assert to_text(claim) == text
+
+
+def test_a_long_reason_is_cut_to_fit() -> None:
+    told = from_text(to_text(replace(CLAIM, going_back=GoingBack("GateFailed", "x" * 4000))))
+    assert isinstance(told, Claim)
+    assert told.going_back == GoingBack("GateFailed", "x" * MAX_MESSAGE)
 
 
 def changed(**fields: object) -> str:

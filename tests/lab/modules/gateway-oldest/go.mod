@@ -1,0 +1,5 @@
+module lab/gateway-oldest
+
+go 1.26.0
+
+require sigs.k8s.io/gateway-api v1.0.0
