@@ -17,7 +17,9 @@ class Target:
     labels: dict[str, str]
 
 
-def start_prometheus(program: Path, folder: Path, port: int, name: str = "prometheus") -> Child:
+def start_prometheus(
+    program: Path, folder: Path, port: int, name: str = "prometheus", *, retention: str = "1d"
+) -> Child:
     """Its configuration must have been written; a restart finds its own storage again."""
     return Child(
         name,
@@ -25,7 +27,7 @@ def start_prometheus(program: Path, folder: Path, port: int, name: str = "promet
             program,
             f"--config.file={folder / f'{name}.yaml'}",
             f"--storage.tsdb.path={folder / name}",
-            "--storage.tsdb.retention.time=1d",
+            f"--storage.tsdb.retention.time={retention}",
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=warn",
         ],

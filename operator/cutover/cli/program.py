@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from cutover.cli.backtesting import backtest
 from cutover.cli.errors import CliError, ExitCode
 from cutover.cli.linting import lint
 from cutover.cli.options import program_name
@@ -24,7 +25,7 @@ def cutover() -> None:
     """See and steer MigrationRollouts: the moving of inference traffic between two clusters."""
 
 
-for command in (status, list_rollouts, pause, resume, approve, abort, retry, lint, plan):
+for command in (status, list_rollouts, pause, resume, approve, abort, retry, lint, plan, backtest):
     cutover.add_command(command)
 
 

@@ -2,7 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+
+
+@contextmanager
+def growing(what: str) -> Iterator[Callable[[int], Callable[[], None]]]:
+    """Do what ``progress`` does, where how many parts there are is known only later."""
+    with ExitStack() as stack:
+        yield lambda parts: stack.enter_context(progress(what, parts))
 
 
 @contextmanager

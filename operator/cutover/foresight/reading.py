@@ -1,0 +1,312 @@
+"""The source's past from its Prometheus, in bulk, into arrays.
+
+By prometheus-api-client, from where the command line runs: its timeout set (so each request has a
+deadline), its retries off. Redirects are not followed and warned answers not believed.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil, inf, isclose
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+import numpy as np
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
+
+from cutover.api.gates import Gate
+from cutover.api.quantities import parse_duration
+from cutover.api.status import Plan
+from cutover.decide.looking import SCRAPE_UNKNOWN
+from cutover.errors import CutoverError
+from cutover.foresight.past import Floats, GatePast, Past, Scaling
+from cutover.judge.histogram import snap
+from cutover.metrics import promql
+from cutover.metrics.profiles import ERRORS, REQUESTS, Quantity
+from cutover.metrics.promql import GATE
+from cutover.metrics.questions import NEWEST, SCRAPE, Questions, ask_about
+from cutover.metrics.readings import edge_of
+
+LOOKS_AT_ONCE: Final = 720
+"""Looks of one request: six hours of half a minute each, some 25 bytes a look and number."""
+EDGES_OVER: Final = 3600.0
+"""Seconds back in which a histogram must have been there for its edges to be known."""
+_LONGEST: Final = 300
+"""Characters of a server's own words that go into a sentence."""
+
+
+class HistoryError(CutoverError):
+    """There is no past to be had; one sentence says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """Whom to ask, and as whom. Nothing of ``headers`` is ever printed."""
+
+    address: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout: float = 30.0
+    """Seconds for each request to connect, and again for each part of its answer."""
+
+    def hide(self, text: str) -> str:
+        """Take out what must not be seen."""
+        for value in self.headers.values():
+            for secret in (value, value.partition(" ")[2]):
+                text = text.replace(secret, "…") if len(secret) > 3 else text
+        return text
+
+
+class Asker:
+    """Asks one Prometheus."""
+
+    def __init__(self, where: Where) -> None:
+        session = requests.Session()
+        session.max_redirects = 0
+        session.hooks["response"].append(_refuse_warnings)
+        self._where = where
+        self._client = PrometheusConnect(
+            url=where.address.rstrip("/"),
+            headers=dict(where.headers),
+            retry=Retry(total=0),
+            session=session,
+            timeout=where.timeout,
+            method="POST",
+        )
+
+    def now(self, query: str) -> list[Mapping[str, Any]]:
+        """Ask for an instant vector."""
+        return self._asked(lambda: self._client.custom_query(query))
+
+    def range(self, query: str, begin: float, end: float, step: float) -> list[Mapping[str, Any]]:
+        """Ask for a range; times in Unix seconds, to the millisecond."""
+        exact = {
+            "start": f"{begin:.3f}",
+            "end": f"{end:.3f}",
+        }  # the client itself rounds to seconds
+        first, last = (datetime.fromtimestamp(at, UTC) for at in (begin, end))
+        return self._asked(
+            lambda: self._client.custom_query_range(query, first, last, f"{step:.3f}", exact)
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def _asked(self, ask: Callable[[], Any]) -> list[Mapping[str, Any]]:
+        address = self._where.address
+        try:
+            return list(ask())
+        except requests.exceptions.TooManyRedirects as error:
+            raise HistoryError(
+                f"{address} answered with a redirect, which is not followed: is there a login page in front?"
+            ) from error
+        except requests.exceptions.Timeout as error:
+            raise HistoryError(
+                f"{address} gave no answer in {self._where.timeout:g} s: give it more with --timeout"
+            ) from error
+        except requests.exceptions.ConnectionError as error:
+            raise HistoryError(
+                f"{address} cannot be reached from here: name one that can be with --prometheus, such as a"
+                " port-forward"
+            ) from error
+        except PrometheusApiClientException as error:
+            raise HistoryError(_refused(self._where, str(error))) from error
+        except (ValueError, KeyError, TypeError, requests.exceptions.RequestException) as error:
+            raise HistoryError(
+                f"{address} answered with something that is not Prometheus' API: is the address right?"
+            ) from error
+
+
+def _refuse_warnings(response: requests.Response, *_: Any, **__: Any) -> None:
+    """Believe no answer of which the server itself says that it is not whole."""
+    if response.status_code != 200 or b'"warnings"' not in response.content:
+        return
+    try:
+        told = json.loads(response.content).get("warnings") or ()
+    except (ValueError, AttributeError):
+        return
+    serious = [str(one) for one in told if not str(one).startswith("PromQL info:")]
+    if serious:
+        raise HistoryError(
+            f"Prometheus warned that its answer is not whole: {'; '.join(serious)[:_LONGEST]}"
+        )
+
+
+def _refused(where: Where, said: str) -> str:
+    """Make a sentence of the client's error: ``HTTP Status Code 400 (b'…')``."""
+    found = re.search(r"HTTP Status Code (\d+)", said)
+    code = int(found[1]) if found else 0
+    if code in (401, 403):
+        return (
+            f"{where.address} refused our credentials (HTTP {code}): give a token with --token-file or in"
+            " CUTOVER_PROMETHEUS_TOKEN, other headers with --header"
+        )
+    words = re.search(r'"error":"(.*?)"[,}]', said)
+    told = where.hide(words[1])[:_LONGEST] if words else "without a reason"
+    return f"{where.address} answered HTTP {code}: {told}"
+
+
+# --- what is asked ------------------------------------------------------------------------------
+
+
+def read_past(
+    plan: Plan,
+    gates: Sequence[Gate],
+    where: Where,
+    span: float,
+    *,
+    factor: float = 1.0,
+    begin: Callable[[int], Callable[[], None]] = lambda _: lambda: None,
+) -> Past:
+    """Read ``span`` seconds of the source's past up to its newest sample.
+
+    ``factor``: also count what would be slow if every request took so many times as long. ``begin`` is
+    told how many requests there will be, and what it gives is called after each.
+    """
+    asker = Asker(where)
+    try:
+        return _Reader(plan, gates, asker, where.address, factor).read(span, begin)
+    finally:
+        asker.close()
+
+
+class _Reader:
+    def __init__(
+        self, plan: Plan, gates: Sequence[Gate], asker: Asker, address: str, factor: float
+    ) -> None:
+        metrics = dict.fromkeys(gate.latency.metric for gate in gates if gate.latency)
+        self._asked: Questions = ask_about(
+            plan.source, plan.target, plan.profile, plan.custom, tuple(metrics)
+        )
+        self._by_name = {one.name: one for one in self._asked.quantities}
+        self._gates, self._asker, self._address = gates, asker, address
+        self._factor = factor
+        self._interval = parse_duration(plan.analysis.interval).total_seconds()
+
+    def read(self, span: float, begin: Callable[[int], Callable[[], None]]) -> Past:
+        newest, scrape = self._vitals()
+        look = round(ceil(self._interval / scrape - 1e-6) * scrape, 3)
+        scalings = {gate.name: self._scaling(gate) for gate in self._gates if gate.latency}
+        looks = max(1, int(span / look))
+        # Looks end between two scrapes, so that no sample lies on an edge.
+        last = newest - scrape / 2
+        first = last - (looks - 1) * look
+        query = promql.over(self._query(scalings), look + scrape)
+        arrays: dict[tuple[str, float], Floats] = {}
+        advance = begin(ceil(looks / LOOKS_AT_ONCE))
+        for offset in range(0, looks, LOOKS_AT_ONCE):
+            count = min(LOOKS_AT_ONCE, looks - offset)
+            ends = first + offset * look, first + (offset + count - 1) * look
+            for one in self._asker.range(query, *ends, look):
+                _store(arrays, one, first, look, looks)
+            advance()
+        share = look / (look + scrape)
+        return self._sorted(
+            {key: values * share for key, values in arrays.items()},
+            scalings,
+            Past(first - look, look, scrape, np.empty(0), np.empty(0), {}),
+            looks,
+        )
+
+    def _vitals(self) -> tuple[float, float]:
+        """Return when the newest sample was scraped, and the seconds between scrapes."""
+        told = {
+            one["metric"].get(GATE): float(one["value"][1])
+            for one in self._asker.now(unquote_plus(self._asked.vitals))
+        }
+        newest = told.get(NEWEST)
+        if newest is None:
+            raise HistoryError(
+                f"{self._address} has no {self._asked.heartbeat} with {self._asked.matchers} in the last"
+                " minutes: is this the source's Prometheus, and do spec.source.prometheus.matchers select"
+                " its servers?"
+            )
+        return newest, told.get(SCRAPE) or SCRAPE_UNKNOWN
+
+    def _scaling(self, gate: Gate) -> Scaling:
+        assert gate.latency is not None  # noqa: S101 - the caller looked
+        quantity = self._by_name[gate.latency.metric]
+        rows = self._asker.now(promql.over(quantity.expression, EDGES_OVER))
+        found = [edge_of(one["metric"].get("le", "")) for one in rows]
+        edges = [edge for edge in found if edge is not None]
+        snapped = snap(parse_duration(gate.latency.threshold).total_seconds(), edges)
+        if snapped is None:
+            raise HistoryError(
+                f"{self._address} has no buckets of {quantity.what} with {self._asked.matchers} in the last"
+                f" hour, which gate {gate.name} needs"
+            )
+        return Scaling.between(edges, snapped.edge, self._factor)
+
+    def _query(self, scalings: Mapping[str, Scaling]) -> str:
+        edges: dict[str, set[float]] = {}
+        for gate in self._gates:
+            if gate.latency is not None:
+                edges.setdefault(gate.latency.metric, {inf}).update(scalings[gate.name].edges)
+        return promql.joined(
+            promql.tagged(_at(one, edges.get(one.name)), GATE, one.name)
+            for one in self._asked.quantities
+            if one.name in edges or one.name in (REQUESTS, ERRORS)
+        )
+
+    def _sorted(
+        self,
+        arrays: Mapping[tuple[str, float], Floats],
+        scalings: Mapping[str, Scaling],
+        frame: Past,
+        looks: int,
+    ) -> Past:
+        unknown = np.full(looks, np.nan)
+        requests_ = arrays.get((REQUESTS, inf), unknown)
+        # No error series at all is no error, where requests are known.
+        errors = np.nan_to_num(arrays.get((ERRORS, inf), unknown), nan=0.0)
+        failed = np.where(np.isfinite(requests_), np.minimum(errors, requests_), np.nan)
+        gates: dict[str, GatePast] = {}
+        for gate in self._gates:
+            if gate.latency is None:
+                gates[gate.name] = GatePast(requests_, failed, failed)
+                continue
+            scaling, metric = scalings[gate.name], gate.latency.metric
+            total = arrays.get((metric, inf), unknown)
+            below = {edge: arrays.get((metric, edge), unknown) for edge in scaling.edges}
+            bad = np.clip(total - below[scaling.edge], 0.0, total)
+            worse = bad if scaling.factor == 1.0 else scaling.worse(total, below)
+            gates[gate.name] = GatePast(total, bad, np.maximum(bad, worse), scaling.edge)
+        past = Past(frame.begin, frame.look, frame.scrape, requests_, failed, gates)
+        known = np.flatnonzero(past.known)
+        if not len(known) or not np.nansum(requests_):
+            raise HistoryError(
+                f"{self._address} holds no requests of {self._asked.matchers} in that time: nothing to replay"
+            )
+        return past.starting(int(known[0]))
+
+
+def _at(quantity: Quantity, edges: set[float] | None) -> str:
+    return quantity.expression if edges is None else quantity.at(sorted(edges))
+
+
+def _store(
+    arrays: dict[tuple[str, float], Floats],
+    series: Mapping[str, Any],
+    first: float,
+    look: float,
+    looks: int,
+) -> None:
+    """Write one series of the answer into its array; an edge written in two ways adds up."""
+    labels = series["metric"]
+    text = labels.get("le")
+    edge = inf if text is None else edge_of(text)
+    if edge is None:
+        return
+    name = labels.get(GATE, "")
+    known = next((at for key, at in arrays if key == name and isclose(at, edge)), edge)
+    values = np.array(series["values"], dtype=np.float64).reshape(-1, 2)
+    at = np.rint((values[:, 0] - first) / look).astype(int)
+    inside = (at >= 0) & (at < looks)
+    array = arrays.setdefault((name, known), np.full(looks, np.nan))
+    at, found = at[inside], values[inside, 1]
+    array[at] = np.where(np.isnan(array[at]), found, array[at] + found)

@@ -1,0 +1,364 @@
+"""One plan replayed over the source's past: an A/A, since both sides are the source's own requests.
+
+Each look's requests are dealt out by chance, request by request, to source and target as the weight
+says (a seeded binomial); the operator's own code judges them look by look, under the plan's steps,
+settle, durations and guards. What is not replayed: the gateway (a weight takes effect at once), approvals
+(given at once), guard looks between looks, the guard against silence, and how gates hang together:
+each gate's requests are dealt out by themselves.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from math import ceil, inf
+
+import numpy as np
+
+from cutover.api.gates import Gate
+from cutover.api.guards import Guard
+from cutover.api.quantities import parse_duration
+from cutover.api.status import GateStatus, Plan, SourceHistory, Status, Weights
+from cutover.api.steps import Step
+from cutover.api.verdict import Verdict
+from cutover.decide import clocks
+from cutover.decide.counting import frozen_references
+from cutover.decide.fulllook import FullLook
+from cutover.decide.judging import judge_gates
+from cutover.decide.observation import SideReading, WindowReading
+from cutover.decide.past import DAY, look_length
+from cutover.foresight.dealing import SOUND, Dealt, Harm, deal
+from cutover.foresight.past import Past
+from cutover.judge import guards
+from cutover.judge.evidence import Count
+from cutover.judge.histogram import Buckets
+from cutover.metrics.profiles import ERRORS
+
+
+class End(StrEnum):
+    """How a replayed plan ended."""
+
+    FINISHED = "finished"
+    GATE = "rolled back by a gate"
+    GUARD = "rolled back by a guard"
+    PAUSED = "paused: target and source got worse"
+    OUT_OF_TIME = "paused: not proven within maxDuration"
+    OUTAGE = "paused: metrics missing"
+    CUT_OFF = "cut off by the end of the past"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One replayed plan."""
+
+    start: float
+    """Unix seconds."""
+    end: End
+    seconds: float
+    """From the first weight to the end."""
+    weight: int
+    """Percent on the target at the end."""
+    who: str = ""
+    """The gate or guard that fired, or that was not proven."""
+    message: str = ""
+    target_requests: float = 0.0
+    """Requests that the target got until then."""
+
+    @property
+    def fired(self) -> bool:
+        return self.end in (End.GATE, End.GUARD, End.PAUSED)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """One gate's requests since its evidence began, both sides."""
+
+    source: Count
+    target: Count
+
+
+class Replayer:
+    """Replays one plan from any moment of a past."""
+
+    def __init__(self, plan: Plan, gates: Sequence[Gate], past: Past) -> None:
+        """``gates`` are those of the plan that count requests."""
+        interval = f"{past.look:.3f}".rstrip("0").rstrip(".") + "s"
+        analysis = plan.analysis.model_copy(update={"interval": interval})
+        self.plan = plan.model_copy(update={"analysis": analysis, "gates": list(gates)})
+        self.past = past
+        self.alone = [self.plan.model_copy(update={"gates": [gate]}) for gate in gates]
+        self.known = past.known > 0
+        self.errors = next((gate.name for gate in gates if gate.error_rate is not None), None)
+        self.windows = _guard_looks(past)
+
+    def run(self, start: int, rng: np.random.Generator, harm: Harm = SOUND) -> Run:
+        """Replay from look ``start`` on."""
+        return _Rollout(self, start, rng, harm).run()
+
+    def time(self, look: int) -> datetime:
+        """When a look begins (and the one before ends)."""
+        return datetime.fromtimestamp(self.past.begin + look * self.past.look, UTC)
+
+    def histories(self, start: int) -> list[SourceHistory]:
+        """What the operator would know in Preflight of the day before."""
+        interval = parse_duration(self.plan.analysis.interval).total_seconds()
+        length = look_length(interval, self.past.scrape)
+        together = max(1, round(length / self.past.look))
+        day = int(DAY / self.past.look)
+        found: list[SourceHistory] = []
+        for gate in self.plan.gates:
+            told = self.past.bursts(gate.name, start, day, together)
+            found.append(
+                SourceHistory(
+                    gate=gate.name,
+                    correlation=told.correlation,
+                    looks=told.looks,
+                    look_seconds=length,
+                    measured_at=self.time(start),
+                )
+            )
+        return found
+
+
+def _guard_looks(past: Past) -> Mapping[float, int]:
+    """The guards' windows as whole looks: none is shorter than one."""
+    windows = guards.guard_windows(past.scrape)
+    looks = {max(1, ceil(seconds / past.look - 1e-6)) for seconds in windows}
+    return {number * past.look: number for number in sorted(looks)}
+
+
+class _Rollout:
+    """The state of one replayed plan."""
+
+    def __init__(self, of: Replayer, start: int, rng: np.random.Generator, harm: Harm) -> None:
+        self._of, self._rng, self._harm = of, rng, harm
+        self._start = self._at = start
+        self._status = Status(plan=None, source_history=of.histories(start))
+        self._dealt: dict[str, Dealt] = {}
+        self._from = start
+        """The look that the dealt ones begin with."""
+        self._sums: dict[str, _Sums] = {}
+        self._trail: dict[str, list[tuple[Count, Count]]] = {name: [] for name in of.past.gates}
+        self._blind = 0
+        self._given = 0.0
+
+    def run(self) -> Run:
+        for index, step in enumerate(self._of.plan.steps):
+            ended = self._step(index, step)
+            if ended is not None:
+                return ended
+        return self._ended(End.FINISHED)
+
+    # --- one step -------------------------------------------------------------------------------
+
+    def _step(self, index: int, step: Step) -> Run | None:
+        """Look until the step is over; a Run: it is the end of the plan."""
+        began = self._of.time(self._at)
+        if step.weight is not None:
+            self._set_weight(step.weight, began)
+        elif not self._status.weights.applied:
+            self._at += ceil(clocks.step_length(step).total_seconds() / self._of.past.look)
+            return None
+        analysis = self._of.plan.analysis
+        length = clocks.step_length(step)
+        longest = parse_duration(analysis.max_duration)
+        first = self._at
+        while True:
+            now = self._of.time(self._at)
+            proven = self._at > first or step.weight is None
+            if proven and now - began >= length and self._is_proven(now):
+                enough = float(analysis.min_requests)
+                references = frozen_references(self._status, index, enough)
+                self._status = self._status.model_copy(update={"reference": references})
+                return None
+            if self._waited(now, began + length) >= longest and step.approval is None:
+                return self._unproven()
+            ended = self._look()
+            if ended is not None:
+                return ended
+
+    def _waited(self, now: datetime, since: datetime) -> timedelta:
+        """How long nothing but proof has been missing."""
+        applied, afresh = self._status.weights.applied_at, self._status.evidence_since
+        waited = min(now - since, clocks.waited(applied, now))
+        if afresh is None:
+            return waited
+        settle = parse_duration(self._of.plan.analysis.settle)
+        return min(waited, clocks.waited(afresh, now) + settle)
+
+    def _set_weight(self, weight: int, now: datetime) -> None:
+        weights = Weights(desired=weight, applied=weight, applied_at=now)
+        self._status = self._status.model_copy(
+            update={"weights": weights, "gates": [], "evidence_since": None}
+        )
+        self._from = self._at
+        self._deal()
+        self._sums = {}
+
+    def _deal(self) -> None:
+        """Deal out the next looks; those of a long soak come piece by piece."""
+        weight = self._status.weights.applied or 0
+        end = min(self._of.past.looks, self._at + BLOCK)
+        self._from = self._at
+        self._dealt = {
+            gate: deal(self._of.past.gates[gate], self._at, end, weight, self._harm, rng=self._rng)
+            for gate in self._of.past.gates
+        }
+
+    def _is_proven(self, now: datetime) -> bool:
+        gates = self._status.gates
+        fresh = bool(gates) or not self._of.plan.gates
+        passed = all(one.verdict is Verdict.PASS and one.looked_at == now for one in gates)
+        over = clocks.min_duration_over(self._status, self._of.plan.analysis, now)
+        return fresh and passed and over
+
+    # --- one look -------------------------------------------------------------------------------
+
+    def _look(self) -> Run | None:
+        """Take the next look: guards, then gates."""
+        if self._at >= self._of.past.looks:
+            return self._ended(End.CUT_OFF)
+        look = self._at
+        self._at += 1
+        if not self._of.known[look]:
+            return self._missing()
+        self._blind = 0
+        if look - self._from >= BLOCK:
+            self._at -= 1
+            self._deal()
+            self._at += 1
+        dealt = {gate: one.at(look - self._from) for gate, one in self._dealt.items()}
+        self._given += max(target.total for _, target in dealt.values())
+        return self._guards(dealt) or self._gates(dealt)
+
+    def _missing(self) -> Run | None:
+        self._blind += 1
+        limit = parse_duration(self._of.plan.analysis.outage_limit).total_seconds()
+        return self._ended(End.OUTAGE) if self._blind * self._of.past.look >= limit else None
+
+    def _guards(self, dealt: Mapping[str, tuple[Count, Count]]) -> Run | None:
+        longest = max(self._of.windows.values())
+        for gate, counts in dealt.items():
+            self._trail[gate] = [*self._trail[gate][1 - longest :], counts]
+        breach = self._breach()
+        if breach is None:
+            return None
+        return self._ended(End.GUARD, str(breach.guard), breach.message)
+
+    def _breach(self) -> guards.Breach | None:
+        disabled = frozenset(self._of.plan.guards.disabled)
+        errors = self._of.errors
+        if errors is not None and Guard.ERROR_BURST not in disabled:
+            breach = guards.error_burst(self._windows(errors))
+            if breach is not None:
+                return breach
+        if Guard.LATENCY_BURST in disabled:
+            return None
+        for gate in self._of.plan.gates:
+            if gate.latency is None:
+                continue
+            frozen = (one.share for one in self._status.reference if one.gate == gate.name)
+            breach = guards.latency_burst(
+                self._windows(gate.name),
+                gate=gate.name,
+                edge_seconds=self._of.past.gates[gate.name].edge_seconds,
+                reference_share=next(frozen, None),
+            )
+            if breach is not None:
+                return breach
+        return None
+
+    def _windows(self, gate: str) -> list[guards.WindowCounts]:
+        trail = self._trail[gate]
+        return [
+            guards.WindowCounts(seconds, *_summed(trail[-number:]))
+            for seconds, number in self._of.windows.items()
+        ]
+
+    def _gates(self, dealt: Mapping[str, tuple[Count, Count]]) -> Run | None:
+        now, analysis = self._of.time(self._at), self._of.plan.analysis
+        begun = self._of.time(self._at - 1)
+        if not clocks.settled(self._status, analysis, begun + timedelta(milliseconds=1)):
+            return None
+        since = self._status.evidence_since or begun
+        if now - since > clocks.evidence_limit(analysis):
+            self._status = self._status.model_copy(update={"evidence_since": now, "gates": []})
+            self._sums = {}
+            return None
+        self._status = self._status.model_copy(update={"evidence_since": since})
+        found = [
+            judged
+            for plan in self._of.alone
+            for judged in judge_gates(plan, self._status, self._full_look(plan, dealt, since, now))
+        ]
+        self._status = self._status.model_copy(update={"gates": found})
+        failed = next((one for one in found if one.verdict is Verdict.FAIL), None)
+        if failed is None:
+            return None
+        return self._ended(End.PAUSED if failed.pauses else End.GATE, failed.name, failed.message)
+
+    def _full_look(
+        self,
+        plan: Plan,
+        dealt: Mapping[str, tuple[Count, Count]],
+        since: datetime,
+        now: datetime,
+    ) -> FullLook:
+        """Give one gate what both sides counted since its evidence began."""
+        (gate,) = plan.gates
+        before = self._sums.get(gate.name, _Sums(Count(0.0), Count(0.0)))
+        source, target = dealt[gate.name]
+        sums = _Sums(_plus(before.source, source), _plus(before.target, target))
+        self._sums[gate.name] = sums
+        window = (now - since).total_seconds()
+        edge = self._of.past.gates[gate.name].edge_seconds
+        sides = [_side(gate, window, count, edge) for count in (sums.source, sums.target)]
+        return FullLook(sides[0], sides[1], window, now, gathering=True)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def _unproven(self) -> Run:
+        waiting = [one for one in self._status.gates if one.verdict is not Verdict.PASS]
+        first: GateStatus | None = waiting[0] if waiting else None
+        return self._ended(
+            End.OUT_OF_TIME,
+            first.name if first else "",
+            first.message if first else "no look was possible in time",
+        )
+
+    def _ended(self, end: End, who: str = "", message: str = "") -> Run:
+        return Run(
+            start=self._of.time(self._start).timestamp(),
+            end=end,
+            seconds=(self._at - self._start) * self._of.past.look,
+            weight=self._status.weights.applied or 0,
+            who=who,
+            message=message,
+            target_requests=self._given,
+        )
+
+
+BLOCK = 512
+"""Looks that are dealt out at once."""
+
+
+def _side(gate: Gate, window: float, count: Count, edge: float) -> SideReading:
+    good = count.total - count.bad
+    if gate.latency is None:
+        reading = WindowReading(window, count.total, count.bad)
+    else:
+        buckets = Buckets((edge, inf), (good, count.total))
+        reading = WindowReading(window, count.total, 0.0, {gate.latency.metric: buckets})
+    return SideReading((reading,), None, None, {ERRORS: ""})
+
+
+def _plus(one: Count, other: Count) -> Count:
+    return Count(one.total + other.total, one.bad + other.bad)
+
+
+def _summed(trail: Sequence[tuple[Count, Count]]) -> tuple[Count, Count]:
+    sides = zip(*trail, strict=True)
+    source, target = (
+        Count(sum(one.total for one in side), sum(one.bad for one in side)) for side in sides
+    )
+    return source, target
