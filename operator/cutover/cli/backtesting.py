@@ -125,9 +125,9 @@ def backtest(
     seed: int,
     output: str,
 ) -> int:
-    """Replay the plan in FILE over the source's past, as if the target were its equal.
+    """Replay the rollout in FILE over the source's past.
 
-    Reads the source's counters in bulk, deals the requests of each look out to two sides by chance, as
+    As if the target were the source's equal: reads the source's counters in bulk, deals the requests of each look out to two sides by chance, as
     the weights say, and lets the operator's own code judge them: every gate or guard that fires is a false
     alarm. With --inject or --inject-errors the target is made worse, and it is told how soon it is caught.
     """

@@ -16,7 +16,9 @@ from cutover.cli.program import run
 HEAVY = ("kubernetes", "pydantic", "rich", "yaml", "urllib3", "numpy", "kopf", "cel_expr_python")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["status", "--help"], ["lint", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([one, "--help"] for one in ("status", "lint", "plan", "backtest"))]
+)
 def test_help_imports_nothing_that_is_slow(arguments: list[str]) -> None:
     program = (
         "import sys; from cutover.cli.program import run; run(sys.argv[1:]);"
