@@ -27,8 +27,8 @@ from cutover.errors import CutoverError
 from cutover.foresight.past import Floats, GatePast, Past, Scaling
 from cutover.judge.histogram import snap
 from cutover.metrics import promql
-from cutover.metrics.profiles import ERRORS, REQUESTS, Quantity
 from cutover.metrics.promql import GATE
+from cutover.metrics.quantities import ERRORS, REQUESTS, Asked, Quantity
 from cutover.metrics.questions import NEWEST, SCRAPE, Questions, ask_about
 from cutover.metrics.readings import edge_of
 
@@ -175,13 +175,22 @@ def read_past(
         asker.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """When looks end: the first (Unix seconds), each ``look`` seconds later, and how many."""
+
+    first: float
+    look: float
+    looks: int
+
+
 class _Reader:
     def __init__(
         self, plan: Plan, gates: Sequence[Gate], asker: Asker, address: str, factor: float
     ) -> None:
         metrics = dict.fromkeys(gate.latency.metric for gate in gates if gate.latency)
         self._asked: Questions = ask_about(
-            plan.source, plan.target, plan.profile, plan.custom, tuple(metrics)
+            plan.source, plan.target, plan.profile, plan.custom, Asked(tuple(metrics))
         )
         self._by_name = {one.name: one for one in self._asked.quantities}
         self._gates, self._asker, self._address = gates, asker, address
@@ -203,7 +212,7 @@ class _Reader:
             count = min(LOOKS_AT_ONCE, looks - offset)
             ends = first + offset * look, first + (offset + count - 1) * look
             for one in self._asker.range(query, *ends, look):
-                _store(arrays, one, first, look, looks)
+                self._store(arrays, one, Grid(first, look, looks))
             advance()
         share = look / (look + scrape)
         return self._sorted(
@@ -233,7 +242,7 @@ class _Reader:
         quantity = self._by_name[gate.latency.metric]
         rows = self._asker.now(promql.over(quantity.expression, EDGES_OVER))
         found = [edge_of(one["metric"].get("le", "")) for one in rows]
-        edges = [edge for edge in found if edge is not None]
+        edges = [edge * quantity.unit for edge in found if edge is not None]
         snapped = snap(parse_duration(gate.latency.threshold).total_seconds(), edges)
         if snapped is None:
             raise HistoryError(
@@ -252,6 +261,24 @@ class _Reader:
             for one in self._asked.quantities
             if one.name in edges or one.name in (REQUESTS, ERRORS)
         )
+
+    def _store(
+        self, arrays: dict[tuple[str, float], Floats], series: Mapping[str, Any], grid: "Grid"
+    ) -> None:
+        """Write one series of the answer into its array; an edge written in two ways adds up."""
+        name, text = series["metric"].get(GATE, ""), series["metric"].get("le")
+        edge = inf if text is None else edge_of(text)
+        quantity = self._by_name.get(name)
+        if edge is None or quantity is None:
+            return
+        edge *= quantity.unit
+        known = next((at for key, at in arrays if key == name and isclose(at, edge)), edge)
+        values = np.array(series["values"], dtype=np.float64).reshape(-1, 2)
+        at = np.rint((values[:, 0] - grid.first) / grid.look).astype(int)
+        inside = (at >= 0) & (at < grid.looks)
+        array = arrays.setdefault((name, known), np.full(grid.looks, np.nan))
+        at, found = at[inside], values[inside, 1]
+        array[at] = np.where(np.isnan(array[at]), found, array[at] + found)
 
     def _sorted(
         self,
@@ -272,7 +299,7 @@ class _Reader:
                 continue
             scaling, metric = scalings[gate.name], gate.latency.metric
             total = arrays.get((metric, inf), unknown)
-            below = {edge: arrays.get((metric, edge), unknown) for edge in scaling.edges}
+            below = {edge: _found(arrays, metric, edge, unknown) for edge in scaling.edges}
             bad = np.clip(total - below[scaling.edge], 0.0, total)
             worse = bad if scaling.factor == 1.0 else scaling.worse(total, below)
             gates[gate.name] = GatePast(total, bad, np.maximum(bad, worse), scaling.edge)
@@ -285,28 +312,14 @@ class _Reader:
         return past.starting(int(known[0]))
 
 
+def _found(
+    arrays: Mapping[tuple[str, float], Floats], name: str, edge: float, unknown: Floats
+) -> Floats:
+    """Find one bucket; edges that were counted in other units differ in their last digits."""
+    near = (values for (key, at), values in arrays.items() if key == name and isclose(at, edge))
+    return next(near, unknown)
+
+
 def _at(quantity: Quantity, edges: set[float] | None) -> str:
-    return quantity.expression if edges is None else quantity.at(sorted(edges))
-
-
-def _store(
-    arrays: dict[tuple[str, float], Floats],
-    series: Mapping[str, Any],
-    first: float,
-    look: float,
-    looks: int,
-) -> None:
-    """Write one series of the answer into its array; an edge written in two ways adds up."""
-    labels = series["metric"]
-    text = labels.get("le")
-    edge = inf if text is None else edge_of(text)
-    if edge is None:
-        return
-    name = labels.get(GATE, "")
-    known = next((at for key, at in arrays if key == name and isclose(at, edge)), edge)
-    values = np.array(series["values"], dtype=np.float64).reshape(-1, 2)
-    at = np.rint((values[:, 0] - first) / look).astype(int)
-    inside = (at >= 0) & (at < looks)
-    array = arrays.setdefault((name, known), np.full(looks, np.nan))
-    at, found = at[inside], values[inside, 1]
-    array[at] = np.where(np.isnan(array[at]), found, array[at] + found)
+    text: str = quantity.expression if edges is None else quantity.at(sorted(edges))
+    return text

@@ -15,13 +15,15 @@ from math import ceil, inf
 
 import numpy as np
 
-from cutover.api.gates import Gate
+from cutover.api.analysis import Analysis
+from cutover.api.gates import Gate, OnFail
 from cutover.api.guards import Guard
 from cutover.api.quantities import parse_duration
 from cutover.api.status import GateStatus, Plan, SourceHistory, Status, Weights
 from cutover.api.steps import Step
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
+from cutover.decide.applying import analysis_in_force, in_force
 from cutover.decide.counting import frozen_references
 from cutover.decide.fulllook import FullLook
 from cutover.decide.judging import judge_gates
@@ -32,7 +34,6 @@ from cutover.foresight.past import Past
 from cutover.judge import guards
 from cutover.judge.evidence import Count
 from cutover.judge.histogram import Buckets
-from cutover.metrics.profiles import ERRORS
 
 
 class End(StrEnum):
@@ -41,7 +42,7 @@ class End(StrEnum):
     FINISHED = "finished"
     GATE = "rolled back by a gate"
     GUARD = "rolled back by a guard"
-    PAUSED = "paused: target and source got worse"
+    PAUSED = "paused by a gate"
     OUT_OF_TIME = "paused: not proven within maxDuration"
     OUTAGE = "paused: metrics missing"
     CUT_OFF = "cut off by the end of the past"
@@ -159,7 +160,7 @@ class _Rollout:
         elif not self._status.weights.applied:
             self._at += ceil(clocks.step_length(step).total_seconds() / self._of.past.look)
             return None
-        analysis = self._of.plan.analysis
+        analysis = self._analysis
         length = clocks.step_length(step)
         longest = parse_duration(analysis.max_duration)
         first = self._at
@@ -183,7 +184,7 @@ class _Rollout:
         waited = min(now - since, clocks.waited(applied, now))
         if afresh is None:
             return waited
-        settle = parse_duration(self._of.plan.analysis.settle)
+        settle = parse_duration(self._analysis.settle)
         return min(waited, clocks.waited(afresh, now) + settle)
 
     def _set_weight(self, weight: int, now: datetime) -> None:
@@ -205,12 +206,19 @@ class _Rollout:
             for gate in self._of.past.gates
         }
 
+    @property
+    def _analysis(self) -> Analysis:
+        return analysis_in_force(self._of.plan, self._status)
+
     def _is_proven(self, now: datetime) -> bool:
-        gates = self._status.gates
-        fresh = bool(gates) or not self._of.plan.gates
-        passed = all(one.verdict is Verdict.PASS and one.looked_at == now for one in gates)
-        over = clocks.min_duration_over(self._status, self._of.plan.analysis, now)
-        return fresh and passed and over
+        passed = {
+            one.name
+            for one in self._status.gates
+            if one.verdict is Verdict.PASS and one.looked_at == now
+        }
+        needed = [one for one in in_force(self._of.plan, self._status) if not one.only_reports]
+        over = clocks.min_duration_over(self._status, self._analysis, now)
+        return over and all(gate.name in passed for gate in needed)
 
     # --- one look -------------------------------------------------------------------------------
 
@@ -233,7 +241,7 @@ class _Rollout:
 
     def _missing(self) -> Run | None:
         self._blind += 1
-        limit = parse_duration(self._of.plan.analysis.outage_limit).total_seconds()
+        limit = parse_duration(self._analysis.outage_limit).total_seconds()
         return self._ended(End.OUTAGE) if self._blind * self._of.past.look >= limit else None
 
     def _guards(self, dealt: Mapping[str, tuple[Count, Count]]) -> Run | None:
@@ -276,7 +284,7 @@ class _Rollout:
         ]
 
     def _gates(self, dealt: Mapping[str, tuple[Count, Count]]) -> Run | None:
-        now, analysis = self._of.time(self._at), self._of.plan.analysis
+        now, analysis = self._of.time(self._at), self._analysis
         begun = self._of.time(self._at - 1)
         if not clocks.settled(self._status, analysis, begun + timedelta(milliseconds=1)):
             return None
@@ -292,10 +300,11 @@ class _Rollout:
             for judged in judge_gates(plan, self._status, self._full_look(plan, dealt, since, now))
         ]
         self._status = self._status.model_copy(update={"gates": found})
-        failed = next((one for one in found if one.verdict is Verdict.FAIL), None)
-        if failed is None:
-            return None
-        return self._ended(End.PAUSED if failed.pauses else End.GATE, failed.name, failed.message)
+        failed = [one for one in found if one.verdict is Verdict.FAIL and not one.only_reports]
+        for one in failed:
+            if one.consequence is OnFail.ROLL_BACK:
+                return self._ended(End.GATE, one.name, one.message)
+        return self._ended(End.PAUSED, failed[0].name, failed[0].message) if failed else None
 
     def _full_look(
         self,
@@ -318,7 +327,8 @@ class _Rollout:
     # --- the end --------------------------------------------------------------------------------
 
     def _unproven(self) -> Run:
-        waiting = [one for one in self._status.gates if one.verdict is not Verdict.PASS]
+        gates = [one for one in self._status.gates if not one.only_reports]
+        waiting = [one for one in gates if one.verdict is not Verdict.PASS]
         first: GateStatus | None = waiting[0] if waiting else None
         return self._ended(
             End.OUT_OF_TIME,
@@ -349,7 +359,7 @@ def _side(gate: Gate, window: float, count: Count, edge: float) -> SideReading:
     else:
         buckets = Buckets((edge, inf), (good, count.total))
         reading = WindowReading(window, count.total, 0.0, {gate.latency.metric: buckets})
-    return SideReading((reading,), None, None, {ERRORS: ""})
+    return SideReading((reading,), None, None)
 
 
 def _plus(one: Count, other: Count) -> Count:

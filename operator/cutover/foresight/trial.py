@@ -12,6 +12,7 @@ from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Plan
 from cutover.decide import clocks
+from cutover.decide.applying import overridden
 from cutover.foresight.dealing import SOUND, Harm
 from cutover.foresight.past import Past
 from cutover.foresight.replay import End, Replayer, Run
@@ -87,15 +88,19 @@ def starts(plan: Plan, past: Past, every: float) -> list[int]:
 
 def _lengths(plan: Plan) -> tuple[float, float]:
     """Seconds that the plan takes at least and at most."""
-    analysis = plan.analysis
-    settle, least, most = (
-        parse_duration(text).total_seconds()
-        for text in (analysis.settle, analysis.min_duration, analysis.max_duration)
-    )
-    weights = sum(step.weight is not None for step in plan.steps)
-    waits = [clocks.step_length(step).total_seconds() for step in plan.steps]
-    held = sum(1 for seconds in waits if seconds)
-    return weights * (settle + least) + sum(waits), (weights + held) * most + sum(waits)
+    least = most = longest = 0.0
+    for step in plan.steps:
+        waits = clocks.step_length(step).total_seconds()
+        least, most = least + waits, most + waits
+        if step.weight is not None:
+            analysis = overridden(plan.analysis, step)
+            settle, shortest, longest = (
+                parse_duration(text).total_seconds()
+                for text in (analysis.settle, analysis.min_duration, analysis.max_duration)
+            )
+            least += settle + shortest
+        most += longest if step.weight is not None or waits else 0.0
+    return least, most
 
 
 def replay_all(

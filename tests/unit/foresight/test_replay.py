@@ -192,3 +192,32 @@ def test_a_gate_that_is_left_out_is_not_judged() -> None:
     found = Replayer(PLAN, gates, a_past(slow=0.4)).run(0, np.random.default_rng(1))
     assert found.end in (End.FINISHED, End.GUARD)
     assert found.who != "first-token"
+
+
+def test_a_step_is_judged_by_its_own_durations_and_gates() -> None:
+    steps: list[dict[str, Any]] = [
+        {"weight": 50, "minDuration": "5m", "gates": ["errors"]},
+        {"weight": 100},
+    ]
+    found = run(a_past(slow=0.04), plan=plan_of(quick(steps)), harm=Harm(slower=True))
+    assert found.weight == 100, "first-token is not judged at 50"
+    assert found.seconds >= 300
+    assert found.fired
+
+
+def test_a_gate_that_only_reports_holds_up_nothing() -> None:
+    reporting = [
+        {
+            "name": "first-token",
+            "latency": {
+                "metric": "TimeToFirstToken",
+                "threshold": "1s",
+                "maxAbove": "5%",
+                "margin": "2.5%",
+            },
+            "onFail": "Report",
+        },
+        {"name": "errors", "errorRate": {"max": "1%", "ratio": "2"}},
+    ]
+    found = run(a_past(), plan=plan_of(quick(gates=reporting)), harm=Harm(slower=True))
+    assert found.end is End.FINISHED
