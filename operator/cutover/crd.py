@@ -25,9 +25,11 @@ from cutover.api import (
     SHORT_NAME,
     VERSION,
     analysis,
+    capacity,
     custom,
     expressions,
     gates,
+    golden,
     guards,
     sides,
     spec,
@@ -83,9 +85,11 @@ ASKED_ONLY: Final = frozenset(
 
 WRITTEN_BY_USERS: Final = (
     analysis,
+    capacity,
     custom,
     expressions,
     gates,
+    golden,
     guards,
     sides,
     spec,

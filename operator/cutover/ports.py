@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from cutover.api.sides import ClusterRef
+from cutover.api.sides import ClusterRef, Side
 from cutover.api.status import Plan
 from cutover.decide.asking import Asking
 from cutover.decide.observation import (
     Claim,
     Gap,
+    Probe,
     Reading,
     Refusal,
+    Replicas,
     Route,
     RouteSeen,
     RuleWeights,
@@ -192,6 +194,12 @@ class Adapters(Protocol):
 
     async def reach(self, ref: ClusterRef, namespace: str, holder: str) -> SideReach:
         """Whether a cluster's API server answers."""
+
+    async def replicas(self, side: Side, namespace: str, holder: str) -> Replicas | Gap:
+        """How many replicas of a side's workload are ready."""
+
+    async def probe(self, plan: Plan, namespace: str, *, deadline: float) -> Probe:
+        """Ask the target's endpoint for its health, once."""
 
     def release(self, holder: str) -> None:
         """Close what nobody else uses."""

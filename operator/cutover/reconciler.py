@@ -20,7 +20,7 @@ from cutover.decide.rollout import decide
 from cutover.observe.memory import Memory
 from cutover.observe.past import forget
 from cutover.observe.replaying import forget_replays
-from cutover.observe.world import Known, observe, take_apart_once
+from cutover.observe.world import Known, end_beside, observe, take_apart_once
 from cutover.observe.world import Object as Rollout
 from cutover.ports import (
     Adapters,
@@ -198,6 +198,7 @@ class Reconciler:
         if memory is not None:
             forget(memory)
             forget_replays(memory)
+            end_beside(memory)
         self._adapters.release("/".join(key))
         self._reporter.forget(key)
 

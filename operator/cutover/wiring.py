@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Final
 
 from cutover.api.gates import Gate
-from cutover.api.sides import ClusterRef
+from cutover.api.sides import ClusterRef, Side
 from cutover.api.status import Plan
 from cutover.api.traffic import Traffic
 from cutover.clusters.answers import Failed
@@ -21,8 +21,9 @@ from cutover.clusters.own import connect_own
 from cutover.clusters.registry import Clusters
 from cutover.clusters.rollouts import ApiRollouts
 from cutover.clusters.secrets import Secret, Secrets
+from cutover.clusters.workloads import read_replicas
 from cutover.decide.asking import Asking
-from cutover.decide.observation import Gap, Missing, Refusal, SideReach
+from cutover.decide.observation import Gap, Missing, Probe, Refusal, Replicas, SideReach
 from cutover.metrics.joined import SideMetrics
 from cutover.metrics.profiles.defaults import DEFAULT_GATES, TELLS
 from cutover.metrics.prometheus import PrometheusPool
@@ -30,6 +31,7 @@ from cutover.observe.world import Known
 from cutover.ports import Leadership, NotWritten
 from cutover.queue import Queue
 from cutover.reconciler import Reconciler
+from cutover.replay.probing import Probing
 from cutover.replay.replayer import GoldenReplayer, Replays
 from cutover.replay.sources import GoldenSources
 from cutover.report import Reporter
@@ -108,8 +110,10 @@ class PooledAdapters:
         clock: SteadyClock,
         *,
         replays: Replays,
+        probing: Probing,
     ) -> None:
         self._replays = replays
+        self._probing = probing
         self._clusters = clusters
         self._prometheus = prometheus
         self._watches = watches
@@ -188,6 +192,23 @@ class PooledAdapters:
         """Whether a cluster's API server answers."""
         return await self._clusters.reach(ref, namespace, holder)
 
+    async def replicas(self, side: Side, namespace: str, holder: str) -> Replicas | Gap:
+        """How many replicas of a side's workload are ready."""
+        assert side.workload is not None  # noqa: S101 - asked only where one is named
+        connection = await self._clusters.connect(side.cluster, namespace, holder)
+        if isinstance(connection, Refusal):
+            return Gap(Missing.CREDENTIALS, connection.message)
+        place = side.cluster.namespace or namespace
+        return await read_replicas(connection, side.workload, place)
+
+    async def probe(self, plan: Plan, namespace: str, *, deadline: float) -> Probe:
+        """Ask the target's endpoint for its health, once."""
+        assert plan.target.endpoint is not None  # noqa: S101 - asked only where one is named
+        profile = plan.target.profile or plan.profile
+        return await self._probing.probe(
+            namespace, plan.target.endpoint, profile, deadline=deadline
+        )
+
     def release(self, holder: str) -> None:
         """Close what nobody else uses."""
         made = self._made.pop(holder, None)
@@ -209,7 +230,10 @@ async def build(
     prometheus = PrometheusPool(labelled)
     watches = RouteWatches()
     replays = Replays(GoldenSources(own, labelled), labelled)
-    adapters = PooledAdapters(clusters, prometheus, watches, queue, SteadyClock(), replays=replays)
+    probing = Probing(labelled)
+    adapters = PooledAdapters(
+        clusters, prometheus, watches, queue, SteadyClock(), replays=replays, probing=probing
+    )
     rollouts = ApiRollouts(
         own, Events(own, os.environ.get("HOSTNAME", "cutover")), settings.watch_namespaces
     )
@@ -232,4 +256,5 @@ async def build(
         async with asyncio.timeout(5):
             await watches.close()
             await prometheus.aclose()
+            await probing.aclose()
             await clusters.close()

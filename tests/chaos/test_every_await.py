@@ -22,6 +22,7 @@ from cutover.metrics.prometheus import PrometheusPool
 from cutover.ports import NotWritten
 from cutover.queue import Queue
 from cutover.reconciler import Key, Reconciler
+from cutover.replay.probing import Probing
 from cutover.replay.replayer import Replays
 from cutover.replay.sources import GoldenSources
 from cutover.report import Reporter
@@ -143,8 +144,9 @@ async def reconciling(kubeconfig: Path) -> AsyncIterator[Reconciler]:
     prometheus = PrometheusPool(LabelledSecrets(secrets))
     watches = RouteWatches()
     replays = Replays(GoldenSources(own, LabelledSecrets(secrets)), LabelledSecrets(secrets))
+    probing = Probing(LabelledSecrets(secrets))
     adapters = PooledAdapters(
-        clusters, prometheus, watches, Queue(), SteadyClock(), replays=replays
+        clusters, prometheus, watches, Queue(), SteadyClock(), replays=replays, probing=probing
     )
     rollouts = ApiRollouts(own, Events(own, "chaos"))
 

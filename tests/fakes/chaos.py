@@ -9,7 +9,16 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, currently_in_test_context, note, settings
 from hypothesis import strategies as st
 
-from cutover.decide.observation import Claim, Gap, Missing, RuleWeights
+from cutover.decide.observation import (
+    Claim,
+    Gap,
+    Gauges,
+    Gpus,
+    Missing,
+    Outcome,
+    Probe,
+    RuleWeights,
+)
 from tests.fakes.plans import quick
 from tests.fakes.sides import FIRST_TOKEN, Server
 from tests.fakes.world import World
@@ -232,6 +241,58 @@ ill_source = _event(
 )
 ill_both = _event("ill both", _ill, st.just("both"), st.sampled_from(["slow", "failing"]), seconds)
 
+# --- workloads, endpoints and gauges ------------------------------------------------------------
+
+NOTHING_KNOWN: dict[str, dict[str, Any]] = {
+    "workload unreadable": {"replicas": Gap(Missing.UNREACHABLE, "no route to host")},
+    "workload forbidden": {"replicas": Gap(Missing.UNAUTHORISED, "forbidden")},
+    "workload not asked": {"replicas": None},
+    "probe unsent": {"probed": Probe(Outcome.UNSENT, "no such Secret")},
+    "no gauges": {"gauges": Gauges()},
+    "GPUs gone": {"gauges": Gauges(running=3.0, gpus=Gap(Missing.NO_SERIES, "no exporter"))},
+    "harmless XID": {"gauges": Gauges(gpus=Gpus(2, {"node-1 GPU 0": 31}))},
+}
+BROKEN: dict[str, dict[str, Any]] = {
+    "no replica": {"replicas": 0},
+    "probes fail": {"probed": Probe(Outcome.FAILED, "answered 503")},
+    "critical XID": {"gauges": Gauges(gpus=Gpus(2, {"node-1 GPU 0": 79}))},
+}
+
+
+def _health(world: World, which: str, what: str, length: float) -> None:
+    given = (NOTHING_KNOWN | BROKEN)[what]
+
+    def put(world: World) -> None:
+        for server in _servers(world, which):
+            for name, value in given.items():
+                setattr(server, name, value)
+
+    def take(world: World) -> None:
+        for server in _servers(world, which):
+            for name, value in HEALTHY.items():
+                setattr(server, name, value)
+
+    _for_a_while(put, take)(world, length)
+
+
+HEALTHY: dict[str, Any] = {
+    "replicas": 4,
+    "probed": Probe(Outcome.ANSWERED),
+    "gauges": Gauges(instances=4.0, running=8.0, waiting=0.0, kv_cache=0.1, gpus=Gpus(2, {})),
+}
+
+
+def healthy(world: World) -> World:
+    """Both sides name a workload and an endpoint, and all is well."""
+    for server in world.sides.servers:
+        for name, value in HEALTHY.items():
+            setattr(server, name, value)
+    return world
+
+
+unknown_health = _event("health", _health, sides, st.sampled_from(list(NOTHING_KNOWN)), seconds)
+broken_health = _event("health", _health, sides, st.sampled_from(list(BROKEN)), seconds)
+
 # --- the route ----------------------------------------------------------------------------------
 
 reasons = st.sampled_from(["Unreachable", "Forbidden", "Unauthorised", "CredentialsMissing"])
@@ -384,6 +445,7 @@ FAULTS = (
     overlaps,
     requests,
     ill_source,
+    unknown_health,
     route_away,
     route_unwritable,
     gateway_stuck,
@@ -399,6 +461,7 @@ EVERYTHING = (
     *PEOPLE,
     ill_target,
     ill_both,
+    broken_health,
     route_gone,
     other_clocks,
     jumps_forward,

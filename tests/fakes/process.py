@@ -15,12 +15,15 @@ from cutover import api
 from cutover.act.route import act, went_wrong
 from cutover.api.status import Phase, Plan, Status
 from cutover.decide.decision import Decision, Hold, RollBack
+from cutover.decide.health import Streaks, lasting
 from cutover.decide.looking import Wanted, wanted
 from cutover.decide.observation import (
     ClaimOwner,
     Commands,
+    Health,
     Identity,
     Observation,
+    Probes,
     Reading,
     Refusal,
     Route,
@@ -32,6 +35,7 @@ from cutover.decide.plan import read_commands, resolve
 from cutover.decide.publishing import worth_writing
 from cutover.decide.rollout import decide
 from cutover.errors import LeadershipLost
+from cutover.observe.beside import counted, going_on, resumed
 from cutover.ports import Conflict, NotWritten, WriteResult, Written
 from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION
 from tests.fakes.rollouts import NAME, NAMESPACE
@@ -55,6 +59,8 @@ class Memory:
     last_written: datetime | None = None
     latched: tuple[str, str] | None = None
     trouble: str = ""
+    probed: Probes | None = None
+    streaks: Streaks | None = None
 
 
 @dataclass(frozen=True)
@@ -162,12 +168,37 @@ class Process:
             source=source,
             target=target,
             long_window=want.long_window,
+            health=self._health(want, status, plan, target),
             values=self.world.sides.values(plan.gates) if plan and want.long_window else Values(),
             latched=reason,
             latched_message=message,
             trouble=memory.trouble,
         )
         return Look(seen, want, decide(seen))
+
+    def _health(
+        self, want: Wanted, status: Status, plan: Plan | None, read: Reading | None
+    ) -> Health:
+        """What the target's endpoint and both workloads have said by now."""
+        if want.health is None or plan is None:
+            self.memory.probed, self.memory.streaks = None, None
+            return Health()
+        before_now = self.memory.streaks or (
+            going_on(status.queue, status, self.now),
+            going_on(status.kv_cache, status, self.now),
+        )
+        self.memory.streaks = lasting(before_now, read, plan, self.now)
+        target, at = self.world.sides.target, self.now
+        if target.probed is not None:
+            before = self.memory.probed or resumed(status, at)
+            self.memory.probed = counted(before, target.probed, at)
+        return Health(
+            source_replicas=self.world.sides.source.replicas_at(at),
+            target_replicas=target.replicas_at(at),
+            probes=self.memory.probed,
+            queue=self.memory.streaks[0],
+            kv_cache=self.memory.streaks[1],
+        )
 
     def _readings(self, want: Wanted) -> tuple[Reading, Reading]:
         sides = self.world.sides

@@ -14,8 +14,11 @@ from typing import NamedTuple
 from cutover.api.gates import Gate
 from cutover.decide.observation import (
     Gap,
+    Gauges,
     Missing,
+    Probe,
     Reading,
+    Replicas,
     SideReading,
     Value,
     Values,
@@ -65,12 +68,22 @@ class Server:
     values: dict[str, float | Gap] = field(default_factory=dict)
     """By name of the query gate: what its expression gives."""
     overlaps: bool = False
+    replicas: int | Gap | None = None
+    """Ready ones, as the workload says; None: none is named."""
+    probed: Probe | None = None
+    """What comes of probes of the endpoint; None: none is named."""
+    gauges: Gauges = field(default_factory=Gauges)
     counted: list[tuple[datetime, Counters]] = field(default_factory=list)
 
     def count(self, now: datetime, requests: float) -> None:
         total = self.counted[-1][1] if self.counted else Counters()
         served = requests if self.answers else 0.0
         self.counted.append((now, total.plus(served, self.failing, self.slow)))
+
+    def replicas_at(self, now: datetime) -> Replicas | Gap | None:
+        if isinstance(self.replicas, int):
+            return Replicas(self.replicas, 4, now)
+        return self.replicas
 
     def at(self, moment: datetime) -> Counters:
         """The counters at any moment; between two points they grow evenly."""
@@ -123,6 +136,7 @@ class FakeSides:
             newest_sample=now,
             queries={"Requests": "sum(increase(…))"},
             overlaps=server.overlaps,
+            gauges=server.gauges,
         )
 
     def values(self, gates: Sequence[Gate]) -> Values:

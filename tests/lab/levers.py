@@ -34,6 +34,9 @@ class Levers:
     """What health and readiness say."""
     metrics: bool = True
     """False: /metrics answers 500."""
+    xid: int | None = None
+    """Last XID error of the server's GPU, as the DCGM exporter tells it (0: it never had one); None: nothing is
+    told of a GPU."""
     model: str = "tiny"
     version: str = "0.33.0"
     max_model_len: int = 2048

@@ -95,6 +95,7 @@ class Metrics:
     def __init__(self, levers: Levers) -> None:
         self._created = time.time()
         self._labels: Labels = {}
+        self._xid: int | None = None
         self.running = 0
         self.prompt_tokens = 0
         self.generation_tokens = 0
@@ -115,6 +116,7 @@ class Metrics:
         named = {"engine": "0", "model_name": levers.model}
         self._labels = {levers.rename.get(name, name): value for name, value in named.items()}
         self._labels |= levers.labels
+        self._xid = levers.xid
         for histogram in (*self.latencies.values(), *self.sizes.values()):
             histogram.relabelled()
 
@@ -132,8 +134,19 @@ class Metrics:
             *self._histograms(SIZES, self.sizes),
             *self._histograms(LATENCIES, self.latencies),
             *self._http(),
+            *self._gpu(),
         ]
         return "\n".join(parts) + "\n"
+
+    def _gpu(self) -> Iterator[str]:
+        """One GPU of the DCGM exporter, which in a real cluster is scraped beside the server."""
+        if self._xid is not None:
+            name, gpu = (
+                "DCGM_FI_DEV_XID_ERRORS",
+                {"gpu": "0", "UUID": "GPU-1", "Hostname": "node-1"},
+            )
+            yield header(name, "gauge", "Value of the last XID error encountered.")
+            yield sample(name, gpu, self._xid)
 
     def _gauges(self) -> Iterator[str]:
         labels, running = self._labels, min(self.running, MAX_RUNNING)

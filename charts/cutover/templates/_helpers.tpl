@@ -48,6 +48,12 @@ subjects:
 - apiGroups: [""] # golden sets that a rollout names
   resources: [configmaps]
   verbs: [get]
+- apiGroups: [apps] # how many replicas of a workload that a rollout names are ready
+  resources: [deployments, statefulsets]
+  verbs: [get]
+- apiGroups: [serving.kserve.io]
+  resources: [inferenceservices, llminferenceservices]
+  verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [get, create, patch]

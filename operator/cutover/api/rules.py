@@ -99,6 +99,10 @@ SOME_BELOW_ALL: Final = Rule(
     "write a share of more than 0% and less than 100%, such as 5% or 0.1%:"
     " no sample can prove a difference of nothing",
 )
+SOME: Final = Rule(
+    f"self.matches(r'{SHARE_PATTERN}') && self.matches('[1-9]')",
+    "write a share of more than 0% and at most 100%, such as 80%",
+)
 TIMES: Final = Rule(
     f"self.matches(r'{RATIO_PATTERN}') && double(self) >= 1.0 && double(self) <= 100.0",
     "write how many times the source's share is allowed, a number from 1 to 100 in quotes,"

@@ -211,6 +211,14 @@ class Endpoint(Wire):
     """Base URL of the model server, without /v1 or /v2, such as http://llama-chat.inference:8000."""
     model: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Name of the model, as requests to the server spell it. Omitted: the one that each request names."""
+    health_path: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=253, pattern=r"^/[^\s?#]*$"),
+        ]
+        | None
+    ) = None
+    """Path that answers 2xx to GET while the server can serve, such as /health. Omitted: the profile's."""
     headers_from: HeadersFrom | None = None
     """Headers for every request, such as Authorization, from a Secret."""
     tls_config: TlsConfig | None = None

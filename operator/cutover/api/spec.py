@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cutover.api.analysis import Analysis
+from cutover.api.capacity import Capacity, WarmUp
 from cutover.api.custom import CustomMetrics
 from cutover.api.gates import GATES_DIFFER, Gate
 from cutover.api.guards import Guards
@@ -82,6 +83,12 @@ class Spec(Commands):
             at=".target.prometheus.matchers",
         ),
         Rule(
+            f"{_ABORTS} || !has(self.warmUp) || has(self.target.endpoint)",
+            "warmUp sends requests to the target's model server: name it in target.endpoint, or remove"
+            " warmUp",
+            at=".warmUp",
+        ),
+        Rule(
             "self.?attempt.orValue(1) >= oldSelf.?attempt.orValue(1)",
             "attempt never falls: leave it, or raise it by one to try again (omitted it counts as 1)",
             at=".attempt",
@@ -128,7 +135,11 @@ class Spec(Commands):
     ) = None
     """Judgements that must pass before each next step, comparing the target with the source. Omitted: the profile's latency gates and the error rate."""
     guards: Guards = Field(default_factory=Guards)
-    """Limits whose breach rolls back at once; all are on unless disabled."""
+    """Limits whose breach rolls back at once; all are on unless disabled, but queue and kvCache, which are on where they are configured."""
+    capacity: Capacity | None = None
+    """How much the servers can take: a weight that would need more is held back, never rolled back. Omitted: not looked at."""
+    warm_up: WarmUp | None = None
+    """Requests sent to the target before its first weight, their answers discarded. Needs target.endpoint. Omitted: none."""
 
 
 ApiVersion = Literal["cutover.dev/v1alpha1"]

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from cutover.api.analysis import Analysis
+from cutover.api.capacity import Capacity, WarmUp
 from cutover.api.conditions import Condition
 from cutover.api.custom import CustomMetrics
 from cutover.api.gates import Gate, OnFail, Run
@@ -23,6 +24,8 @@ from cutover.api.wire import Wire
 
 MAX_HISTORY = 20
 MAX_LOOKS = 10
+MAX_XIDS = 64
+"""GPUs whose last XID error is kept; more of them had one before the rollout began only in a broken cluster."""
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Message = Annotated[str, Field(max_length=1024)]
@@ -55,6 +58,8 @@ class Plan(Wire):
     analysis: Analysis
     gates: Annotated[list[Gate], Field(max_length=16)]
     guards: Guards = Guards()
+    capacity: Capacity | None = None
+    warm_up: WarmUp | None = None
 
 
 class Summary(Wire):
@@ -261,6 +266,56 @@ class Transition(Wire):
     message: Message = ""
 
 
+class Streak(Wire):
+    """Something that has been so at every look since then."""
+
+    since: datetime
+    seen_at: datetime = Field(description="The last look that saw it.")
+
+
+class ProbesStatus(Wire):
+    """Probes of the target's endpoint that failed, one after the other."""
+
+    failures: int = 0
+    at: datetime | None = Field(default=None, description="When the last one was sent.")
+    message: Message = ""
+
+
+class WarmUpStatus(Wire):
+    """The requests that were to warm the target up."""
+
+    sent: int
+    failed: int
+    finished_at: datetime
+    message: Message = ""
+
+
+class SideFacts(Wire):
+    """What is known of one side's servers, for people; nothing is decided on it."""
+
+    ready: int | None = Field(default=None, description="Ready replicas; absent: not known.")
+    replicas: int | None = Field(default=None, description="How many there should be.")
+    running: float | None = Field(default=None, description="Requests being served.")
+    waiting: float | None = Field(default=None, description="Requests that wait for a place.")
+    kv_cache: float | None = Field(
+        default=None, description="Share of the fullest server's KV cache in use, 0 to 1."
+    )
+    gpus: int | None = None
+    gpu_busy: float | None = Field(default=None, description="Mean share of the time, 0 to 1.")
+    gpu_memory: float | None = Field(default=None, description="Share of it in use, 0 to 1.")
+    xids: Annotated[dict[str, int], Field(max_length=8)] = Field(
+        default_factory=dict, description="By GPU: its last XID error; of many, eight."
+    )
+    message: Message = Field(default="", description="Why the replicas are not known.")
+
+
+class Facts(Wire):
+    """Both sides' servers as they were seen last."""
+
+    source: SideFacts = SideFacts()
+    target: SideFacts = SideFacts()
+
+
 class PauseCause(StrEnum):
     """Why a rollout does not move although nobody is broken."""
 
@@ -336,6 +391,22 @@ class Status(Wire):
         default=None, description="Requests before this are not counted by the gates."
     )
     outage_since: datetime | None = None
+    facts: Facts = Facts()
+    source_replicas: int | None = Field(
+        default=None, description="The source's ready replicas when the first step began."
+    )
+    xids: Annotated[dict[str, int], Field(max_length=MAX_XIDS)] | None = Field(
+        default=None,
+        description="By GPU of the target: the XID error it told of before the rollout could have caused it.",
+    )
+    probes: ProbesStatus | None = None
+    warm_up: WarmUpStatus | None = None
+    queue: Streak | None = Field(
+        default=None, description="More requests wait on the target than guards.queue allows."
+    )
+    kv_cache: Streak | None = Field(
+        default=None, description="The target's KV cache is fuller than guards.kvCache allows."
+    )
     trouble: Message = Field(
         default="",
         description="The last write to the route that did not succeed; empty when all did.",

@@ -15,6 +15,7 @@ from cutover.api.conditions import Condition, ConditionStatus, ConditionType
 from cutover.api.status import Phase
 from cutover.cli.columns import Cells, columns
 from cutover.cli.gates import common_time, draw_gates
+from cutover.cli.servers import probes_line, server_rows
 from cutover.cli.sight import Sight
 from cutover.cli.words import clock, percent, since
 
@@ -60,6 +61,7 @@ def draw(
     _branch(
         tree, Text(f"Gates{common_time(gates, now)}"), draw_gates(gates, now, evidence=evidence)
     )
+    _branch(tree, Text("Servers"), _servers(sight))
     _branch(tree, Text("Conditions"), _conditions(sight, now))
     _branch(tree, Text("Rollback"), _rollback(sight, now))
     _branch(tree, Text("History"), _history(sight, now))
@@ -168,6 +170,13 @@ def _around(rows: Sequence[Text], at: int) -> list[Text]:
 
 
 # --- why ----------------------------------------------------------------------------------------
+
+
+def _servers(sight: Sight) -> list[Text]:
+    if sight.is_finished:
+        return []
+    failing = probes_line(sight.status)
+    return [*columns(server_rows(sight.status)), *([failing] if failing else [])]
 
 
 def _conditions(sight: Sight, now: datetime) -> list[Text]:

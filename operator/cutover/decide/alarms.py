@@ -18,6 +18,7 @@ from cutover.api.verdict import Verdict
 from cutover.decide import claims, clocks
 from cutover.decide.applying import analysis_in_force, awaited, before_traffic, in_force
 from cutover.decide.guarding import find_breach
+from cutover.decide.health import unwell
 from cutover.decide.looking import has_traffic
 from cutover.decide.observation import Observation
 from cutover.decide.transitions import FINISHED
@@ -56,7 +57,7 @@ def _kept(seen: Observation, status: Status) -> bool:
 
 
 def breached(seen: Observation, status: Status, plan: Plan) -> Alarm | None:
-    """What the guards see in this look's trailing windows.
+    """What the guards see in this look's trailing windows, and of the target's health.
 
     While a gate that must pass before traffic has not, nothing was raised: what fails then are other
     callers' requests, or the gate's own.
@@ -64,7 +65,7 @@ def breached(seen: Observation, status: Status, plan: Plan) -> Alarm | None:
     if not has_traffic(status) or awaited(plan, status):
         return None
     disabled: frozenset[Guard] = frozenset(plan.guards.disabled)
-    breach = find_breach(seen, status, plan, disabled)
+    breach = find_breach(seen, status, plan, disabled) or unwell(seen, status, plan, disabled)
     return None if breach is None else Alarm(breach.guard, breach.message)
 
 

@@ -80,6 +80,8 @@ class Decision:
     said: tuple[Said, ...] = ()
     refusal: Refusal | None = None
     """Why the spec as it stands cannot be followed; the rollout waits, or goes on by its frozen plan."""
+    held: Refusal | None = None
+    """What keeps the weight that is desired from being written although everything else is proven."""
     trouble: Refusal | None = None
     """What stands in the way on the route: why a weight is not there, or cannot be put back."""
     look_again: timedelta | None = None

@@ -6,19 +6,24 @@ from math import ceil
 
 from cutover.api.status import Baseline, FrozenReference, PauseCause, Phase, Plan, Status
 from cutover.decide import claims, clocks, record
+from cutover.decide.admission import counted_replicas, preflight_unfit
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.counting import gate_counts
 from cutover.decide.decision import ClaimRoute, Decision, ReleaseClaim, Said
 from cutover.decide.drifting import frozen_distributions
+from cutover.decide.facts import with_facts
 from cutover.decide.fulllook import window_of
+from cutover.decide.health import noted
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.observation import (
+    NOT_ASKED,
     Claim,
     Gap,
     Missing,
     Observation,
     Reading,
     Refusal,
+    Replicas,
     RouteGone,
     RouteSeen,
     RouteUnreadable,
@@ -211,7 +216,7 @@ def preflight_obstacle(seen: Observation, plan: Plan, route: RouteSeen) -> Refus
     for name, reach in (("source", seen.source_reach), ("target", seen.target_reach)):
         if reach.reachable is False:
             return Refusal(reach.reason, f"spec.{name}.cluster: {reach.message}")
-    return None
+    return preflight_unfit(seen, plan)
 
 
 def _obstacle_said(seen: Observation, obstacle: Refusal) -> tuple[Said, ...]:
@@ -225,6 +230,11 @@ def _obstacle_said(seen: Observation, obstacle: Refusal) -> tuple[Said, ...]:
     return (Said(obstacle.reason, obstacle.message, warning=True),)
 
 
+def _source_replicas(seen: Observation) -> int | None:
+    found = seen.health.source_replicas
+    return counted_replicas(found, NOT_ASKED) if isinstance(found, Replicas) else None
+
+
 def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Status:
     status = status.model_copy(
         update={
@@ -235,9 +245,11 @@ def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
                 status, plan, seen.source, REFERENCE_WINDOW, 0
             ),
             "source_history": recorded(plan, seen.past),
+            "source_replicas": _source_replicas(seen),
             "weights": status.weights.model_copy(update={"desired": 0, "applied": 0}),
         }
     )
+    status = with_facts(seen, noted(seen, status), plan)
     status = record.in_phase(
         status, Phase.PROGRESSING, seen.now, "PreflightPassed", "route claimed, both sides readable"
     )

@@ -23,6 +23,9 @@ SCRAPES = 4
 REFERENCE_WINDOW = 600.0
 """Seconds of the past that are read before there is traffic: a first reference, and what the gates that run then see."""
 
+WARM_UP_AGAIN = timedelta(seconds=30)
+"""After warm-up requests that failed."""
+
 RELAXED = timedelta(minutes=1)
 """Between looks at a route that carries no traffic of ours and is not to be moved now."""
 
@@ -45,6 +48,11 @@ class Wanted:
     """Whether the source's past is to be known."""
     replays: tuple[ReplayWanted, ...] = ()
     """Golden inputs to be replayed in the background; one that is not here is cancelled."""
+    health: timedelta | None = None
+    """How often the target's endpoint and workload are to be asked; None: not at all, and what is under
+    way is broken off."""
+    warm_up: bool = False
+    """Whether the target is to be warmed up."""
 
 
 NOTHING = Wanted()
@@ -76,7 +84,12 @@ def wanted(
     if status.phase is Phase.PREFLIGHT:
         windows = (baseline_window(scrape), REFERENCE_WINDOW)
         return Wanted(
-            route=True, windows=windows, long_window=REFERENCE_WINDOW, reach=True, past=True
+            route=True,
+            windows=windows,
+            long_window=REFERENCE_WINDOW,
+            reach=True,
+            past=True,
+            health=guard_interval(plan),
         )
     return _while_moving(status, plan, now, scrape, full=full)
 
@@ -85,21 +98,42 @@ def _while_moving(
     status: Status, plan: Plan, now: datetime, scrape: float, *, full: bool
 ) -> Wanted:
     guards = guard_lengths(status, scrape, now) if has_traffic(status) else ()
+    cold = has_traffic(status) and _is_cold(status, plan, now)
     if full and before_traffic(status) and open_before_traffic(plan, status):
         windows = _distinct((*guards, REFERENCE_WINDOW))
-        return Wanted(route=True, windows=windows, long_window=REFERENCE_WINDOW, reach=True)
+        return Wanted(
+            route=True,
+            windows=windows,
+            long_window=REFERENCE_WINDOW,
+            reach=True,
+            health=watching(status, plan),
+            warm_up=cold,
+        )
     if not has_traffic(status):
-        return Wanted(route=True, reach=full)
+        return Wanted(route=True, reach=full, health=watching(status, plan))
+    every = guard_interval(plan)
     since = evidence_start(status, analysis_in_force(plan, status), now)
     long = float(round(clocks.waited(since, now).total_seconds()))
     if not full or long < SCRAPES * scrape:
-        return Wanted(route=True, windows=guards, reach=full)
+        return Wanted(route=True, windows=guards, reach=full, health=every, warm_up=cold)
     return Wanted(
         route=True,
         windows=_distinct((*guards, long)),
         long_window=long,
         reach=True,
+        health=every,
+        warm_up=cold,
     )
+
+
+def _is_cold(status: Status, plan: Plan, now: datetime) -> bool:
+    """Whether warm-up requests are due: before the first weight, and again after some that failed."""
+    if plan.warm_up is None or status.weights.applied or status.pause is not None:
+        return False
+    done = status.warm_up
+    if done is None:
+        return True
+    return done.failed > 0 and not clocks.NOTHING <= now - done.finished_at < WARM_UP_AGAIN
 
 
 def guard_lengths(status: Status, scrape: float, now: datetime) -> tuple[float, ...]:

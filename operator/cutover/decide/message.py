@@ -11,7 +11,7 @@ from cutover.decide.applying import analysis_in_force, awaited
 from cutover.decide.decision import Decision
 from cutover.decide.entering import baseline_is_clean, preflight_obstacle
 from cutover.decide.looking import has_traffic
-from cutover.decide.observation import Gap, Observation, RouteSeen, SideReading
+from cutover.decide.observation import Gap, Observation, Refusal, RouteSeen, SideReading
 from cutover.decide.stepping import is_approved, may_raise
 
 LONGEST = 1024
@@ -33,7 +33,7 @@ def _message(seen: Observation, status: Status, decision: Decision) -> str:
         case Phase.PROGRESSING | Phase.SOAKING:
             edit = decision.refusal
             unread = f"; the spec's last edit is not followed ({edit.reason})" if edit else ""
-            return _moving(seen, status) + unread
+            return _moving(seen, status, decision.held) + unread
         case Phase.ROLLING_BACK:
             trouble = f"; not back yet: {status.trouble}" if status.trouble else ""
             return f"putting all traffic back on the source: {_why(status)}{trouble}"
@@ -97,7 +97,7 @@ def _preflight(seen: Observation, status: Status, decision: Decision) -> str:
 # --- under way ----------------------------------------------------------------------------------
 
 
-def _moving(seen: Observation, status: Status) -> str:
+def _moving(seen: Observation, status: Status, held: Refusal | None) -> str:
     where = f"{_weight(status)} on target"
     if status.step is not None:
         where += f", step {status.step.index + 1} of {status.step.total}"
@@ -109,7 +109,7 @@ def _moving(seen: Observation, status: Status) -> str:
         return f"{where}, paused: {status.pause.message}{_how_to_resume(status)}{trouble}"
     if status.trouble:
         return f"{where}: {status.trouble}"
-    return f"{where}: {_waiting_for(seen, status)}{_only_reported(status)}"
+    return f"{where}: {_waiting_for(seen, status, held)}{_only_reported(status)}"
 
 
 def _only_reported(status: Status) -> str:
@@ -132,12 +132,14 @@ def _weight(status: Status) -> str:
     return "an uneven share" if declared is None else f"{declared:g} %"
 
 
-def _waiting_for(seen: Observation, status: Status) -> str:
+def _waiting_for(seen: Observation, status: Status, held: Refusal | None) -> str:
     plan, step = status.plan, status.step
     if plan is None or step is None:
         return "beginning"
     current = plan.steps[step.index]
     if current.weight is not None and status.weights.applied != current.weight:
+        if held is not None:
+            return f"weight {current.weight} comes next, once there is nothing in its way: {held.message}"
         return _raising(seen, status, plan, current)
     if not is_approved(seen, status, current) and current.approval is not None:
         return f"waits for approval {current.approval.name} (kubectl cutover approve)"

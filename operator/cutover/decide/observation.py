@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from cutover.api.status import Plan, Status
+from cutover.api.status import Plan, Status, Streak
 from cutover.judge.distribution import Classes
 from cutover.judge.golden import Fold
 from cutover.judge.histogram import Buckets
@@ -270,6 +270,81 @@ class ReplaySeen:
     """Why it does not go on: no golden set, a side that answers nothing. It is tried again by itself."""
 
 
+# --- what is asked beside the metrics -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """What a side's workload says of itself."""
+
+    ready: int
+    desired: int | None = None
+    """How many there should be; None: it does not say."""
+    at: datetime | None = None
+    at_least: bool = False
+    """It says that it is ready and not how many replicas are."""
+
+
+class Outcome(StrEnum):
+    """What came of one probe."""
+
+    ANSWERED = "Answered"
+    FAILED = "Failed"
+    """No answer, or one that says that the server cannot serve."""
+    UNSENT = "Unsent"
+    """It could not be sent, or met something that says nothing about the server: ours to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One probe of the target's endpoint."""
+
+    outcome: Outcome
+    message: str = ""
+    """One sentence, where it was not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """How the target's endpoint has answered the operator's own probes up to now."""
+
+    failures: int = 0
+    """In a row, the last one included."""
+    at: datetime | None = None
+    """When the last one that came to a result was sent; None: none has yet."""
+    message: str = ""
+    """How the last failure looked."""
+    unsent: str = ""
+    """Why the last one says nothing about the server; empty where it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """What came of the requests that were to warm the target up."""
+
+    sent: int
+    failed: int
+    message: str = ""
+    """How the last failure looked."""
+    under_way: bool = False
+    """Not all of them have been answered yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is asked of workloads and endpoints, beside the metrics and never in their way."""
+
+    source_replicas: Replicas | Gap | None = None
+    """None: not asked for, or not answered yet."""
+    target_replicas: Replicas | Gap | None = None
+    probes: Probes | None = None
+    warmed: Warmed | None = None
+    queue: Streak | None = None
+    """Since when more requests wait on the target than guards.queue allows."""
+    kv_cache: Streak | None = None
+    """Since when its KV cache is fuller than guards.kvCache allows."""
+
+
 # --- everything ---------------------------------------------------------------------------------
 
 
@@ -345,6 +420,7 @@ class Observation:
     """Seconds back to where the evidence (or the weight) begins; None: only the guards looked."""
     values: Values = Values()
     """What query gates ask for, at full looks."""
+    health: Health = Health()
     past: PastSeen | None = None
     """The source's past, in Preflight; None: not asked, or no answer yet."""
     replays: Mapping[str, ReplaySeen] = field(default_factory=dict)

@@ -23,6 +23,15 @@ DEFAULT_STEPS = (
 )
 
 
+WORKLOADS = (
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("serving.kserve.io", "InferenceService"),
+    ("serving.kserve.io", "LLMInferenceService"),
+)
+"""API group and kind of what can tell how many of its replicas are ready."""
+
+
 def read_commands(rollout: Mapping[str, Any], *, finalizer: str, keep: bool) -> Commands:
     """Read what people say without trusting any schema: a field of the wrong type is as if absent."""
     meta = rollout.get("metadata") or {}
@@ -77,6 +86,8 @@ def resolve(
         analysis=spec.analysis,
         gates=[gate.resolved() for gate in gates],
         guards=spec.guards,
+        capacity=spec.capacity,
+        warm_up=spec.warm_up,
     )
     return _refusal(plan, str(rollout["metadata"]["namespace"]), metrics) or plan
 
@@ -93,6 +104,8 @@ def _refusal(plan: Plan, namespace: str, metrics: Mapping[Profile, Tells]) -> Re
         or _overrides_refusal(plan)
         or _gates_refusal(plan, metrics)
         or _durations_refusal(plan)
+        or _endpoint_refusal(plan)
+        or _workload_refusal(plan)
         or _namespace_refusal(plan, namespace)
     )
 
@@ -162,6 +175,28 @@ def _shorter_than_its_parts(analysis: Analysis, where: str) -> Refusal | None:
             return Refusal(
                 "InvalidSpec",
                 f"{where}: {name} {part} is longer than maxDuration {analysis.max_duration}",
+            )
+    return None
+
+
+def _endpoint_refusal(plan: Plan) -> Refusal | None:
+    if plan.warm_up is None or plan.target.endpoint is not None:
+        return None
+    return Refusal(
+        "InvalidSpec",
+        "spec.warmUp sends requests to the target's model server: name it in spec.target.endpoint",
+    )
+
+
+def _workload_refusal(plan: Plan) -> Refusal | None:
+    for name, side in (("source", plan.source), ("target", plan.target)):
+        one = side.workload
+        if one is not None and (one.api_version.partition("/")[0], one.kind) not in WORKLOADS:
+            known = ", ".join(f"{kind} ({group})" for group, kind in WORKLOADS)
+            return Refusal(
+                "InvalidSpec",
+                f"spec.{name}.workload is a {one.kind} of {one.api_version}, whose ready replicas the"
+                f" operator cannot tell; it knows: {known}",
             )
     return None
 

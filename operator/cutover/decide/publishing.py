@@ -12,12 +12,14 @@ from cutover.judge.bounds import BoundReason
 from cutover.judge.terms import Reason
 
 NUMBERS_EVERY = timedelta(minutes=1)
+LASTING = timedelta(seconds=30)
+"""From then on a streak is worth remembering."""
 NUMBERS_EVERY_WHILE_PAUSED = timedelta(minutes=10)
 
 
 def worth_writing(old: Status, new: Status, now: datetime, last_written: datetime | None) -> bool:
     """Tell whether ``new`` must be written now, given when the status was last written."""
-    if _essence(old) != _essence(new):
+    if _essence(old, now) != _essence(new, now):
         return True
     if old == new or new.phase in FINISHED:
         return False
@@ -31,7 +33,7 @@ def _due(new: Status, now: datetime, last_written: datetime | None) -> bool:
     return last_written is None or not timedelta(0) <= now - last_written < every
 
 
-def _essence(status: Status) -> Mapping[str, Any]:
+def _essence(status: Status, now: datetime) -> Mapping[str, Any]:
     """What a person or the next leader acts on, without the numbers that change at every look."""
     weights, step = status.weights, status.step
     return {
@@ -49,11 +51,26 @@ def _essence(status: Status) -> Mapping[str, Any]:
         "evidence": status.evidence_since,
         "gates": _verdicts(status),
         "outage": status.outage_since,
+        "health": _health(status, now),
         "release": status.release_failing_since,
         "enforced": status.enforced_at,
         "original": status.original,
         "conditions": [(one.type, one.status, one.reason) for one in status.conditions],
     }
+
+
+def _health(status: Status, now: datetime) -> tuple[Any, ...]:
+    """What the health guards go on from after a restart.
+
+    One lost probe, and a limit that was passed a moment ago, come and go: they are not worth a write.
+    """
+    failures = status.probes.failures if status.probes else 0
+    lasting = [
+        one.since if one is not None and now - one.since >= LASTING else None
+        for one in (status.queue, status.kv_cache)
+    ]
+    known = (status.xids is not None, status.source_replicas, status.warm_up)
+    return (failures if failures > 1 else 0, *lasting, *known)
 
 
 def _verdicts(status: Status) -> list[tuple[Any, ...]]:

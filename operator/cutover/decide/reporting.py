@@ -5,9 +5,10 @@ Computed once, last, from the new status and from what was seen; nothing is deci
 
 from cutover.api.conditions import Condition, ConditionStatus, ConditionType, with_condition
 from cutover.api.sides import ClusterRef
-from cutover.api.status import Phase, Status, Summary
+from cutover.api.status import Phase, Plan, Status, Summary
 from cutover.api.verdict import Verdict
 from cutover.decide import claims
+from cutover.decide.admission import WAITS_FOR_ITSELF, source_cannot_take_all
 from cutover.decide.applying import before_traffic
 from cutover.decide.decision import Decision
 from cutover.decide.entering import metrics_obstacle
@@ -18,6 +19,7 @@ from cutover.decide.observation import (
     Missing,
     Observation,
     Refusal,
+    Replicas,
     RouteGone,
     RouteSeen,
     RouteUnreadable,
@@ -31,7 +33,9 @@ INPUT_MIX_DIFFERS = DriftReason.INPUT_MIX_DIFFERS
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 Row = tuple[ConditionType, ConditionStatus, str, str]
 
-PASSING = frozenset({"NotAccepted", "NotWritten", "RouteUnreachable", "TrafficOverridden"})
+PASSING = frozenset(
+    {"NotAccepted", "NotWritten", "RouteUnreachable", "TrafficOverridden", WAITS_FOR_ITSELF}
+)
 """Troubles that usually go as they came; every other one needs a person."""
 
 
@@ -106,7 +110,7 @@ def cluster_name(ref: ClusterRef) -> str:
 def _rows(seen: Observation, status: Status, decision: Decision) -> list[Row]:
     return [
         _accepted(decision.refusal),
-        *_traffic(seen, status, decision.trouble),
+        *_traffic(seen, status, decision),
         *_analysis(seen, status),
         *_reach(seen),
         _paused(status),
@@ -120,7 +124,7 @@ def _accepted(refusal: Refusal | None) -> Row:
     return (ConditionType.ACCEPTED, TRUE, "Accepted", "the spec is in force")
 
 
-def _traffic(seen: Observation, status: Status, trouble: Refusal | None) -> list[Row]:
+def _traffic(seen: Observation, status: Status, decision: Decision) -> list[Row]:
     route = seen.route
     if route is None or status.phase in (None, Phase.PENDING):
         return []
@@ -133,20 +137,22 @@ def _traffic(seen: Observation, status: Status, trouble: Refusal | None) -> list
             name = f"Route{reason}"
             return [(kind, UNKNOWN, name, message), (ready, FALSE, name, message)]
         case RouteSeen():
-            applied = _applied(seen, status, route, trouble)
+            applied = _applied(seen, status, route, decision)
             return [(kind, *applied), (ready, *_way_back(seen, status, route))]
 
 
 def _applied(
-    seen: Observation, status: Status, route: RouteSeen, trouble: Refusal | None
+    seen: Observation, status: Status, route: RouteSeen, decision: Decision
 ) -> tuple[ConditionStatus, str, str]:
-    if trouble is not None:
-        return FALSE, trouble.reason, trouble.message
+    if decision.trouble is not None:
+        return FALSE, decision.trouble.reason, decision.trouble.message
     if not route.accepted:
         return FALSE, "NotAccepted", route.acceptance or "the gateway has not accepted the route"
     if seen.trouble:
         return FALSE, "NotWritten", seen.trouble
-    weights = status.weights
+    weights, held = status.weights, decision.held
+    if held is not None:
+        return FALSE, held.reason, held.message
     if weights.desired is not None and weights.applied != weights.desired:
         return FALSE, "Applying", f"weight {weights.desired} is not on the route yet"
     if weights.delivery_ok is False:
@@ -162,6 +168,24 @@ def _way_back(
         return FALSE, "RouteInUse", claims.in_use(other).message
     if status.phase not in (Phase.PREFLIGHT, *FINISHED) and not status.original:
         return FALSE, "OriginalUnknown", "the weights before the rollout are not known"
+    if status.plan is not None and status.phase not in FINISHED:
+        return _room_on_the_source(seen, status, status.plan)
+    return TRUE, "RouteReadable", "the route can be read and its original weights are known"
+
+
+def _room_on_the_source(
+    seen: Observation, status: Status, plan: Plan
+) -> tuple[ConditionStatus, str, str]:
+    """Whether the source could take everything again; a rollback is carried out either way."""
+    small = source_cannot_take_all(seen, status, plan)
+    if small is not None:
+        return FALSE, small.reason, small.message
+    found = seen.health.source_replicas
+    if isinstance(found, Replicas):
+        text = f"the route can be read, and the source has {found.ready} ready replicas"
+        return TRUE, "SourceReady", text
+    if isinstance(found, Gap):
+        return UNKNOWN, "SourceReplicasUnknown", f"spec.source.workload: {found.message}"
     return TRUE, "RouteReadable", "the route can be read and its original weights are known"
 
 
@@ -244,7 +268,7 @@ def _stalled(seen: Observation, status: Status, decision: Decision) -> tuple[str
         return decision.refusal.reason, decision.refusal.message
     if status.phase is Phase.ROLLING_BACK and status.trouble:
         return "RollbackBlocked", status.trouble
-    trouble = decision.trouble
+    trouble = decision.trouble or decision.held
     if trouble is not None and trouble.reason not in PASSING:
         return trouble.reason, trouble.message
     if status.phase in (Phase.PROGRESSING, Phase.SOAKING) and status.step and status.plan:

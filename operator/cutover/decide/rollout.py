@@ -14,8 +14,10 @@ from cutover.decide import alarms, claims, clocks, record
 from cutover.decide.applying import analysis_in_force, before_traffic
 from cutover.decide.decision import Decision, Said
 from cutover.decide.entering import enter, warn_once
+from cutover.decide.facts import with_facts
 from cutover.decide.forward import go_on
 from cutover.decide.fulllook import FullLook, window_of
+from cutover.decide.health import noted
 from cutover.decide.judging import judge_gates, worst
 from cutover.decide.leaving import finished, kept, roll_back
 from cutover.decide.looking import evidence_start, has_traffic
@@ -62,10 +64,11 @@ def _choose(seen: Observation, status: Status) -> Decision:
     plan = status.plan
     if plan is None or status.phase not in (Phase.PROGRESSING, Phase.SOAKING):
         return enter(seen, status)
+    status = noted(seen, status)
     alarm = alarms.breached(seen, status, plan)
     if alarm is not None:
         return roll_back(seen, status, alarm)
-    before, status = status, _looked(seen, status, plan)
+    before, status = status, _looked(seen, with_facts(seen, status, plan), plan)
     alarm = alarms.failed(status) or alarms.overdue(seen, status, plan)
     if alarm is not None:
         return roll_back(seen, status, alarm)

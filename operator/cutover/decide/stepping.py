@@ -3,12 +3,14 @@
 from datetime import timedelta
 from typing import assert_never
 
+from cutover.api.conditions import ConditionType
 from cutover.api.quantities import parse_duration
 from cutover.api.status import GateStatus, Phase, Plan, Status
 from cutover.api.steps import Step, StepKind
 from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
 from cutover.decide import claims, clocks, record
+from cutover.decide.admission import WAITS_FOR_ITSELF, held_back
 from cutover.decide.applying import analysis_in_force, awaited, before_traffic, in_force
 from cutover.decide.clocks import AT_ONCE, SOON
 from cutover.decide.counting import frozen_references
@@ -78,7 +80,21 @@ def _write_weight(seen: Observation, status: Status, plan: Plan) -> Decision:
         return Decision(status, Lower(rules, claim, desired), look_again=SOON)
     if not may_raise(seen, status, plan):
         return Decision(status, look_again=watching(status, plan))
+    held = held_back(seen, status, plan)
+    if held is not None:
+        said = _held_said(seen, held)
+        return Decision(status, held=held, look_again=watching(status, plan), said=said)
     return Decision(status, Raise(rules, claim, desired), look_again=SOON)
+
+
+def _held_said(seen: Observation, held: Refusal) -> tuple[Said, ...]:
+    """Tell of what holds a weight back when it begins to; its numbers change from look to look."""
+    told = any(
+        one.type == ConditionType.TRAFFIC_APPLIED and one.reason == held.reason
+        for one in seen.status.conditions
+    )
+    waits = held.reason == WAITS_FOR_ITSELF
+    return () if told else (Said(held.reason, held.message, warning=not waits),)
 
 
 def _intent_is_stored(seen: Observation, status: Status) -> bool:

@@ -4,7 +4,7 @@ Each looks at trailing windows that end now and decides on the shortest that hol
 so that a target that turns bad is seen within seconds and one that recovers is not held to its past.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
@@ -36,6 +36,9 @@ class Guard(StrEnum):
     UNANSWERED = "Unanswered"
     NO_READY_REPLICA = "NoReadyReplica"
     FAILED_PROBES = "FailedProbes"
+    CRITICAL_XID = "CriticalXid"
+    QUEUE = "Queue"
+    KV_CACHE = "KvCache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,19 +194,72 @@ def _silence(window: WindowCounts, due: float, came: float) -> Breach:
     )
 
 
-def no_ready_replica(ready: int | None) -> Breach | None:
+def no_ready_replica(ready: int | None, *, workload: str = "the target") -> Breach | None:
     """No ready replica on the target; None: not known, which is no breach."""
     if ready is None or ready > 0:
         return None
-    return Breach(Guard.NO_READY_REPLICA, "the target has no ready replica", bound=1.0)
+    message = f"{workload} has no ready replica while the route sends it requests"
+    return Breach(Guard.NO_READY_REPLICA, message, bound=1.0)
 
 
-def failed_probes(in_a_row: int) -> Breach | None:
-    """Five probes of the target failed, one after the other."""
+def failed_probes(in_a_row: int, last: str = "") -> Breach | None:
+    """Five probes of the target failed, one after the other; ``last`` says how the last one did."""
     if in_a_row < PROBES:
         return None
-    message = f"{in_a_row} probes of the target failed one after the other"
-    return Breach(Guard.FAILED_PROBES, message, value=float(in_a_row), bound=float(PROBES))
+    message = f"{in_a_row} probes of the target's endpoint failed one after the other"
+    return Breach(
+        Guard.FAILED_PROBES,
+        f"{message}: {last}" if last else message,
+        value=float(in_a_row),
+        bound=float(PROBES),
+    )
+
+
+def critical_xid(
+    before: Mapping[str, int], now: Mapping[str, int], critical: Collection[int]
+) -> Breach | None:
+    """A GPU of the target tells of a critical XID error that it did not tell of when the rollout began.
+
+    Both by GPU: the code of its last error; a GPU that never had one is not named. The exporter's gauge
+    stays at the last code until the next error, so that the same code once more cannot be seen.
+    """
+    found = {
+        gpu: xid for gpu, xid in sorted(now.items()) if xid in critical and before.get(gpu) != xid
+    }
+    if not found:
+        return None
+    gpu, xid = next(iter(found.items()))
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return Breach(
+        Guard.CRITICAL_XID,
+        f"{gpu} of the target reports XID {xid}{more}, which it did not when the rollout began: the GPU"
+        " must be reset or replaced",
+        value=float(xid),
+    )
+
+
+def queue_too_long(waiting: float, most: float, seconds: float) -> Breach:
+    """More than ``most`` requests have waited on each of the target's servers, on average, for so long."""
+    return Breach(
+        Guard.QUEUE,
+        f"{waiting:.3g} requests wait on each of the target's servers, and more than {most:g} have for"
+        f" {duration(seconds)}",
+        window_seconds=seconds,
+        value=waiting,
+        bound=most,
+    )
+
+
+def kv_cache_full(share: float, most: float, seconds: float) -> Breach:
+    """More than ``most`` (0-1) of the fullest server's KV cache has been in use for so long."""
+    return Breach(
+        Guard.KV_CACHE,
+        f"{percent(share)} of the KV cache of the target's fullest server is in use, and more than"
+        f" {percent(most)} has been for {duration(seconds)}",
+        window_seconds=seconds,
+        value=share,
+        bound=most,
+    )
 
 
 def _shortest(windows: Sequence[WindowCounts], *, target: bool) -> WindowCounts | None:

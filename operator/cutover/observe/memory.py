@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from cutover.decide.observation import PastSeen, ReplaySeen
+from cutover.observe.beside import Beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,5 @@ class Memory:
     """Only during Preflight."""
     replays: dict[str, Replay] = field(default_factory=dict)
     """By name of the gate: those that were wanted at the last look."""
+    beside: Beside | None = None
+    """What is asked of workloads and endpoints while something moves, or may."""

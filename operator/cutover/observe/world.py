@@ -17,6 +17,7 @@ from cutover.decide.looking import Wanted, wanted
 from cutover.decide.observation import (
     ClaimOwner,
     Commands,
+    Health,
     Identity,
     Observation,
     Reading,
@@ -30,6 +31,7 @@ from cutover.decide.observation import (
 from cutover.decide.plan import read_commands, resolve
 from cutover.decide.sufficing import windows_needed
 from cutover.decide.tellable import Tells
+from cutover.observe.beside import Asked, Beside
 from cutover.observe.memory import Memory
 from cutover.observe.past import forget, recall
 from cutover.observe.replaying import attend
@@ -114,10 +116,13 @@ async def observe(
     )
     holder = f"{thing.namespace}/{thing.name}"
     sides = adapters.metrics(plan, thing.namespace, holder) if plan and want.windows else None
+    asked = None if plan is None else Asked(plan, thing.namespace, holder, adapters)
+    beside = _beside(asked, want, memory, thing.status, now)
     (route, source, target, reach), values = await asyncio.gather(
         _look(thing, plan, want, memory, adapters), ask_values(plan, want, sides)
     )
     _learn(memory, want, now, source, target)
+    health = beside.seen(target, plan, now) if beside is not None and plan is not None else Health()
     past = None
     if plan is not None and want.past and want.long_window is not None:
         past = await recall(
@@ -149,6 +154,7 @@ async def observe(
         target=target,
         long_window=want.long_window,
         values=values,
+        health=health,
         past=past,
         replays=replays,
         source_reach=reach[0],
@@ -161,6 +167,27 @@ async def observe(
 def _replayer(thing: Object, plan: Plan | None, asking: Asking, adapters: Adapters) -> Replayer:
     assert plan is not None  # noqa: S101 - without a plan nothing is wanted
     return adapters.replayer(plan, thing.namespace, asking)
+
+
+def _beside(
+    asked: Asked | None, want: Wanted, memory: Memory, status: Status, now: datetime
+) -> Beside | None:
+    """Begin what is to be asked beside the look; break everything off where nothing is."""
+    if asked is None or want.health is None:
+        end_beside(memory)
+        return None
+    if memory.beside is None or memory.beside.about != asked.about:
+        end_beside(memory)
+        memory.beside = Beside(asked.about, status, now)
+    memory.beside.ask(asked, want, now)
+    return memory.beside
+
+
+def end_beside(memory: Memory) -> None:
+    """Ask workloads and endpoints nothing more."""
+    if memory.beside is not None:
+        memory.beside.cancel()
+        memory.beside = None
 
 
 def _plan_in_force(thing: Object) -> Plan | None:

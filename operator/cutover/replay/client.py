@@ -69,6 +69,15 @@ class ModelServer:
                 f"{self.url} cannot be reached, or ended the connection in the middle of an answer ({kind})",
             )
 
+    async def status_of(self, path: str) -> int:
+        """Return the status that a GET is answered with, over a new connection; raises as httpx does."""
+        extensions = {"sni_hostname": self._server_name} if self._server_name else {}
+        url, fresh = self.url + path, {"connection": "close"}
+        asked = self._http.build_request("GET", url, headers=fresh, extensions=extensions)
+        answer = await self._http.send(asked, stream=True)
+        await answer.aclose()
+        return answer.status_code
+
     async def aclose(self) -> None:
         """Close its connections."""
         await self._http.aclose()
@@ -144,6 +153,13 @@ async def connect(
     credentials = await resolve_endpoint(secrets, namespace, endpoint)
     if isinstance(credentials, Gap):
         return Unanswered(Why.UNAUTHORISED, credentials.message)
+    return opened(endpoint, credentials, system_tls)
+
+
+def opened(
+    endpoint: Endpoint, credentials: Credentials, system_tls: ssl.SSLContext
+) -> ModelServer | Unanswered:
+    """Open a client with these credentials."""
     tls: ssl.SSLContext | Gap = system_tls
     if credentials.ca is not None or credentials.certificate is not None:
         tls = tls_context(credentials)

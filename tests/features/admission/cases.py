@@ -104,6 +104,14 @@ def drift(**changed: Any) -> Json:
     return gates({"name": "drift", "drift": whole})
 
 
+ENDPOINT = {"url": "http://llama-chat.inference:8000"}
+SOME_SHARE = "write a share of more than 0% and at most 100%, such as 80%"
+
+
+def warm_up(edit: Json) -> Json:
+    return spec({"target": {"endpoint": ENDPOINT}, "warmUp": edit})
+
+
 def custom(edit: Json) -> Json:
     return spec({"profile": "Custom", "custom": CUSTOM | edit})
 
@@ -255,6 +263,36 @@ def endpoint(side: str) -> list[Case]:
     ]
 
 
+def dataset(here: str, put: Callable[[Json], Json]) -> list[Case]:
+    """The rules of a golden set, wherever one is named."""
+    held = {"configMapKeyRef": {"name": "golden"}}
+    digest = "0" * 64
+    fetched = {"url": "https://evals.example/golden.jsonl", "sha256": digest}
+    return [
+        Case(
+            f"{here}: one place",
+            here,
+            "a golden set is in one place: set exactly one of configMapKeyRef, secretKeyRef and url",
+            [put({}), put(held | {"secretKeyRef": {"name": "golden"}}), put(held | fetched)],
+            [put(held), put({"secretKeyRef": {"name": "golden"}}), put(fetched)],
+        ),
+        Case(
+            f"{here}: the one that was meant",
+            here,
+            "a golden set behind a url is read only if it is the one that was meant: set url and sha256",
+            [put({"url": fetched["url"]}), put(held | {"sha256": digest})],
+            [put(fetched)],
+        ),
+        value_case(
+            f"{here}.url",
+            "http:// can be read on the way: use https://, or an address inside the cluster",
+            ["http://evals.example/golden.jsonl", "http://10.0.0.1/golden.jsonl"],
+            ["http://evals.inference.svc/golden.jsonl", "s3://evals/golden.jsonl"],
+            lambda url: put({"url": url, "sha256": digest}),
+        ),
+    ]
+
+
 SAME = {"address": "http://p:9090", "matchers": {"cluster": "one"}}
 
 
@@ -268,6 +306,7 @@ STATIC: list[Case] = [
     *side("target"),
     *endpoint("source"),
     *endpoint("target"),
+    *dataset("spec.warmUp.dataset", lambda golden: warm_up({"dataset": golden})),
     Case(
         "custom profile without queries",
         "spec",
@@ -489,6 +528,33 @@ STATIC: list[Case] = [
         ),
     ),
     duration_case("spec.analysis.outageLimit", "1s", "24h", ["0s", "25h"]),
+    duration_case("spec.guards.queue.sustained", "10s", "1h", ["9s", "61m"]),
+    duration_case("spec.guards.kvCache.sustained", "10s", "1h", ["9s", "61m"]),
+    value_case("spec.guards.kvCache.max", SOME_SHARE, ["0%", "0.00%"], ["0.1%", "95%", "100%"]),
+    value_case("spec.capacity.headroom", SOME_SHARE, ["0%", "0.00%"], ["0.1%", "80%", "100%"]),
+    Case(
+        "warm-up without an endpoint",
+        "spec",
+        "warmUp sends requests to the target's model server: name it in target.endpoint, or remove warmUp",
+        [spec({"warmUp": {}})],
+        [
+            spec({"warmUp": {}, "target": {"endpoint": ENDPOINT}}),
+            spec({"warmUp": {}, "abort": True}),
+        ],
+        "spec.warmUp",
+    ),
+    Case(
+        "warm-up of a protocol whose requests only the user knows",
+        "spec.warmUp",
+        "what a request of this protocol looks like only you know: name some in dataset",
+        [warm_up({"protocol": "KServeV1"}), warm_up({"protocol": "OpenInferenceV2"})],
+        [
+            warm_up({}),
+            warm_up({"protocol": "OpenAIEmbeddings"}),
+            warm_up({"protocol": "KServeV1", "dataset": {"configMapKeyRef": {"name": "golden"}}}),
+        ],
+        "spec.warmUp.dataset",
+    ),
     Case(
         "one gate name twice",
         "spec.gates",

@@ -109,6 +109,10 @@ NEEDED = [
     ("get list watch patch", "gateway.networking.k8s.io/httproutes", "inference", ""),
     ("get", "/secrets", "inference", "gke-usc1"),
     ("get", "/configmaps", "inference", "llama-golden"),
+    ("get", "apps/deployments", "inference", "llama-chat"),
+    ("get", "apps/statefulsets", "inference", "llama-chat"),
+    ("get", "serving.kserve.io/inferenceservices", "inference", "llama-chat"),
+    ("get", "serving.kserve.io/llminferenceservices", "inference", "llama-chat"),
     ("get create patch", "events.k8s.io/events", "inference", ""),
     ("get", "/namespaces", "", "kube-system"),
     ("create", "coordination.k8s.io/leases", "cutover-system", ""),
@@ -122,7 +126,10 @@ FORBIDDEN = [
     ("list watch create update patch delete", "/configmaps", "inference", ""),
     ("get list create delete", "/pods", "inference", ""),
     ("create", "/pods/exec", "inference", ""),
-    ("get patch", "apps/deployments", "inference", ""),
+    ("list watch create update patch delete", "apps/deployments", "inference", ""),
+    ("get patch", "apps/deployments/scale", "inference", "llama-chat"),
+    ("get", "apps/replicasets", "inference", ""),
+    ("list patch", "serving.kserve.io/inferenceservices", "inference", ""),
     ("get update", "coordination.k8s.io/leases", "cutover-system", "another"),
     ("create update", "coordination.k8s.io/leases", "kube-system", "cutover"),
     ("get", "/namespaces", "", "inference"),
@@ -246,12 +253,15 @@ def test_the_examples_show_every_field() -> None:
     for path in EXAMPLES:
         for document in rollouts_of(path):
             shown |= used(document["spec"])
-    sides = {"basicAuth", "authorization", "tlsConfig", "headersFrom"}
+    sides = {"gpuMatchers", "basicAuth", "authorization", "tlsConfig", "headersFrom"}
     missing = {
         field
         for field in paths(openapi_schema()["properties"]["spec"]) - shown
         if not any(f".source.prometheus.{name}" in field for name in sides)
-        and not field.startswith((".source.cluster.", ".target.profile"))
+        and not field.startswith((".source.cluster.", ".target.profile", ".warmUp.dataset."))
+        and not (
+            field.startswith(".source.endpoint.tlsConfig") or field == ".target.endpoint.healthPath"
+        )
     }
     assert not missing, "show these in manifests/examples/full.yaml"
 
@@ -260,7 +270,7 @@ def test_the_examples_show_every_field() -> None:
 
 
 @pytest.mark.lab
-def test_the_remote_roles_and_script_give_a_kubeconfig_that_may_move_routes_only(
+def test_the_remote_roles_and_script_give_a_kubeconfig_that_may_move_routes_and_see_workloads(
     bare_cluster: BareCluster, tmp_path: Path
 ) -> None:
     remote = bare_cluster()
@@ -289,3 +299,7 @@ def test_the_remote_roles_and_script_give_a_kubeconfig_that_may_move_routes_only
         assert may(remote, user, verb, route, "inference")
         assert not may(remote, user, verb, route, "default")
         assert not may(remote, user, verb, "/secrets", "inference")
+    for workload in ("apps/deployments", "serving.kserve.io/inferenceservices"):
+        assert may(remote, user, "get", workload, "inference")
+        assert not may(remote, user, "get", workload, "default")
+        assert not may(remote, user, "patch", workload, "inference")

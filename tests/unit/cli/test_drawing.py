@@ -281,3 +281,25 @@ def test_asked_for_its_evidence_a_gate_shows_all_that_its_verdict_rests_on() -> 
         in text
     ), text
     assert "query" not in drawn(found)
+
+
+def test_both_sides_servers_are_told_in_one_line_each() -> None:
+    facts = {
+        "source": {"ready": 4, "replicas": 4, "running": 37.2, "waiting": 0, "kvCache": 0.41},
+        "target": {
+            "ready": 2,
+            "replicas": 3,
+            "running": 12,
+            "gpus": 8,
+            "gpuBusy": 0.97,
+            "gpuMemory": 0.913,
+            "xids": {"node-3 GPU 1": 31},
+        },
+    }
+    probes = {"failures": 2, "message": "http://m:8000/health answered 503"}
+    text = drawn(rollout({"facts": facts, "probes": probes}))
+    assert "source  4 of 4 ready  37 running, 0 waiting, KV cache 41 %" in text
+    assert "target  2 of 3 ready  12 running" in text
+    assert "8 GPUs, 97 % busy, memory 91.3 %  node-3 GPU 1: XID 31" in text
+    assert "2 probes of the target's endpoint failed: http://m:8000/health answered 503" in text
+    assert "Servers" not in drawn(rollout())

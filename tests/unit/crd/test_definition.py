@@ -112,6 +112,7 @@ def test_lists_say_who_may_own_an_entry() -> None:
         "spec.approved": "map",
         "spec.custom.latencies": "map",
         "spec.gates": "map",
+        "spec.guards.criticalXids": "set",
         "spec.guards.disabled": "set",
         "spec.steps": "atomic",
         "spec.steps[].gates": "set",

@@ -10,7 +10,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cutover.decide.decision import RollBack
-from cutover.decide.observation import Gap, Missing, Observation, Refusal, RouteSeen
+from cutover.decide.observation import (
+    Gap,
+    Health,
+    Missing,
+    Observation,
+    Probes,
+    Refusal,
+    Replicas,
+    RouteSeen,
+    Warmed,
+)
 from cutover.decide.rollout import decide
 from tests.fakes import chaos
 from tests.fakes.chaos import ENOUGH, Event, brisk_world, edit, schedules, tried
@@ -28,6 +38,7 @@ CANNOT_STOP_IT = (
     chaos.status_refused,
     chaos.answers_lost,
     chaos.ill_source,
+    chaos.unknown_health,
     chaos.jumps_back,
 )
 moments = st.sampled_from([12.0, 45.0, 78.0, 110.0, 140.0])
@@ -97,6 +108,18 @@ def _slow_from_the_beginning() -> World:
     return world
 
 
+facts = st.sampled_from(
+    [None, Gap(Missing.UNREACHABLE, "no answer"), Replicas(0, 4), Replicas(3, 4)]
+)
+health = st.builds(
+    Health,
+    source_replicas=facts,
+    target_replicas=facts,
+    probes=st.sampled_from([None, Probes(), Probes(9, message="refused"), Probes(unsent="no")]),
+    warmed=st.sampled_from([None, Warmed(20, 20, "refused"), Warmed(3, 0, under_way=True)]),
+)
+
+
 def _broken(draw: st.DrawFn, seen: Observation) -> Observation:
     """The same look with any of its fallible parts missing or bad."""
     gap = Gap(draw(st.sampled_from(list(Missing))), "nothing to be read")
@@ -113,6 +136,7 @@ def _broken(draw: st.DrawFn, seen: Observation) -> Observation:
         source=draw(readings),
         target=draw(readings),
         draft=draw(st.sampled_from([seen.draft, Refusal("InvalidSpec", "spec.steps is wrong")])),
+        health=draw(health),
         long_window=draw(st.sampled_from([None, seen.long_window])),
         route=route,
     )
@@ -153,4 +177,23 @@ def test_a_decided_rollback_is_finished_without_the_rollouts_api_server(
     world.run(away)
     world.route.unreadable = ""
     world.run(2.0)
+    assert world.route.highest == 0
+
+
+@tried
+@given(schedules(chaos.unknown_health, chaos.gaps, most=3), st.sampled_from([0, 1, None]))
+def test_a_source_that_is_too_small_keeps_nobody_from_going_back_to_it(
+    events: list[Event], ready: int | None
+) -> None:
+    """RollbackReady says so; the one thing that it never does is to stand in the way."""
+    world = chaos.healthy(brisk_world())
+    _until(world, events, 60.0)
+    world.sides.source.replicas = ready
+    world.run(11.0)
+    assume(world.status.phase in ("Progressing", "Soaking"))
+    ready_back = next(c for c in world.status.conditions if c.type == "RollbackReady")
+    if ready == 0:
+        assert (ready_back.status, ready_back.reason) == ("False", "SourceNotReady")
+    world.do(lambda w: edit(w, abort=True))
+    world.run(0.1)
     assert world.route.highest == 0

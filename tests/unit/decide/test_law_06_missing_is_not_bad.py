@@ -81,6 +81,26 @@ def test_what_comes_back_in_time_costs_nothing_but_time(
 
 
 @tried
+@given(schedules(chaos.unknown_health, chaos.gaps, chaos.restarts, most=8))
+def test_unknown_health_rolls_nothing_back(events: list[Event]) -> None:
+    """Replicas, probes and gauges that cannot be had break no limit; they hold nothing up either."""
+    world = chaos.healthy(_unguarded())
+    world.watchers.append(raises_are_earned())
+    play(world, events)
+    assert world.status.rollback is None
+
+
+@tried
+@given(st.sampled_from(list(chaos.NOTHING_KNOWN)))
+def test_unknown_health_holds_nothing_back_once_it_moves(what: str) -> None:
+    world = chaos.healthy(_unguarded())
+    world.run(30.0)
+    chaos._health(world, "both", what, 10_000.0)
+    world.run(2 * chaos.ENOUGH)
+    assert world.status.phase == "Completed"
+
+
+@tried
 @given(schedules(chaos.gaps, chaos.gate_gaps, chaos.overlaps, chaos.restarts, chaos.requests))
 def test_nothing_missing_raises_or_rolls_back(events: list[Event]) -> None:
     world = _unguarded()

@@ -245,5 +245,5 @@ def test_plain_sentences():
     replica, probes = no_ready_replica(0), failed_probes(5)
     assert replica is not None
     assert probes is not None
-    assert replica.message == "the target has no ready replica"
-    assert probes.message == "5 probes of the target failed one after the other"
+    assert replica.message == "the target has no ready replica while the route sends it requests"
+    assert probes.message == "5 probes of the target's endpoint failed one after the other"

@@ -1,0 +1,188 @@
+"""What keeps the next weight back although everything is proven: a target that is not ready for it.
+
+Nothing here is a verdict and nothing calls traffic back: it is looked at again, and said in words.
+"""
+
+from cutover.api.guards import Guard
+from cutover.api.quantities import parse_share
+from cutover.api.status import Plan, Status
+from cutover.decide.health import (
+    gauges_of,
+    new_critical_xid,
+    ready_replicas,
+    workload_name,
+)
+from cutover.decide.observation import Gap, Observation, Refusal, Replicas, RouteSeen
+from cutover.judge.capacity import Room, projected, shortfall
+
+WAITS_FOR_ITSELF = "WarmingUp"
+"""The one reason that ends without anybody doing anything."""
+
+
+def held_back(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
+    """Say what keeps the weight that is desired from being written; None: nothing."""
+    return _unfit(seen, status, plan) or _cold(status, plan) or _cramped(seen, status, plan)
+
+
+def _unfit(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
+    """The guards would take the next weight away again at once."""
+    disabled = frozenset(plan.guards.disabled)
+    probes = seen.health.probes
+    if Guard.NO_READY_REPLICA not in disabled and ready_replicas(seen, plan) == 0:
+        message = f"{workload_name(plan)} has no ready replica: bring one up"
+        return Refusal("TargetNotReady", message)
+    if probes is not None and probes.failures and Guard.FAILED_PROBES not in disabled:
+        return Refusal("EndpointNotReady", f"the target's endpoint: {probes.message}")
+    if Guard.CRITICAL_XID not in disabled:
+        breach = new_critical_xid(seen, status, plan)
+        if breach is not None:
+            return Refusal("CriticalXid", breach.message)
+    return None
+
+
+# --- before the first weight --------------------------------------------------------------------
+
+
+def is_cold(status: Status, plan: Plan) -> bool:
+    """Whether warm-up requests are still to be answered before the first weight."""
+    if plan.warm_up is None or status.weights.applied:
+        return False
+    return status.warm_up is None or status.warm_up.failed > 0
+
+
+def _cold(status: Status, plan: Plan) -> Refusal | None:
+    if not is_cold(status, plan):
+        return None
+    warmed = status.warm_up
+    if warmed is None:
+        return Refusal(WAITS_FOR_ITSELF, "the target is being warmed up")
+    return Refusal(
+        "WarmUpFailed",
+        f"{warmed.failed} of {warmed.sent} warm-up requests failed, and are sent again every half a"
+        f" minute: {warmed.message}",
+    )
+
+
+def preflight_unfit(seen: Observation, plan: Plan) -> Refusal | None:
+    """Say what about workloads and endpoint keeps the first step from beginning.
+
+    Here, where nothing has been moved, what cannot be looked at is an obstacle too: a guard that was
+    asked for and can see nothing would be none.
+    """
+    for name, side, found in (
+        ("source", plan.source, seen.health.source_replicas),
+        ("target", plan.target, seen.health.target_replicas),
+    ):
+        if side.workload is None:
+            continue
+        if isinstance(found, Gap):
+            return Refusal(f"Workload{found.missing}", f"spec.{name}.workload: {found.message}")
+        if found is None:
+            return Refusal("WorkloadNotRead", f"spec.{name}.workload: has not been read yet")
+    probes = seen.health.probes
+    if plan.target.endpoint is not None and Guard.FAILED_PROBES not in plan.guards.disabled:
+        if probes is not None and probes.unsent:
+            return Refusal("EndpointUnusable", f"spec.target.endpoint: {probes.unsent}")
+        if probes is None or probes.at is None:
+            return Refusal("EndpointNotProbed", "spec.target.endpoint: has not answered yet")
+    return _unfit(seen, seen.status, plan)
+
+
+# --- capacity -----------------------------------------------------------------------------------
+
+
+def _cramped(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
+    """Whether the servers that are ready would have no room for the weight that is desired."""
+    capacity, desired = plan.capacity, status.weights.desired
+    if capacity is None or not desired:
+        return None
+    replicas = counted_replicas(seen.health.target_replicas, gauges_of(seen.target).instances)
+    if replicas is None:
+        return _unknown(
+            "how many of the target's replicas are ready", "name the Deployment in target.workload"
+        )
+    running, kv_cache = _load_at(seen, status, desired)
+    if isinstance(running, Gap):
+        return _unknown("how many requests would run on the target", running.message)
+    room = Room(replicas, capacity.concurrency_per_replica, parse_share(capacity.headroom))
+    short = shortfall(room, running=running, kv_cache=kv_cache, weight=desired)
+    return None if short is None else Refusal("CapacityProjectionExceeded", short.message)
+
+
+def _unknown(what: str, why: str) -> Refusal:
+    return Refusal("CapacityUnknown", f"spec.capacity is set and it cannot be told {what}: {why}")
+
+
+def counted_replicas(found: Replicas | Gap | None, instances: float | Gap) -> int | None:
+    """How many servers of a side are ready: its workload's word, else what its metrics count."""
+    if isinstance(found, Replicas) and not found.at_least:
+        return found.ready
+    return None if isinstance(instances, Gap) else round(instances)
+
+
+def _load_at(seen: Observation, status: Status, desired: int) -> tuple[float | Gap, float | None]:
+    """Project the requests running and the KV cache in use to the desired weight.
+
+    From the target's own numbers, or before its first weight from the source's; what share of another
+    server's cache that would be nobody knows.
+    """
+    now = _weight(seen, status)
+    source, target = gauges_of(seen.source), gauges_of(seen.target)
+    if not now:
+        if isinstance(source.running, Gap):
+            return source.running, None
+        return projected(source.running, 100.0, desired), None
+    if isinstance(target.running, Gap):
+        return target.running, None
+    used = target.kv_cache
+    cache = None if isinstance(used, Gap) else projected(used, now, desired)
+    return projected(target.running, now, desired), cache
+
+
+def _weight(seen: Observation, status: Status) -> float:
+    if isinstance(seen.route, RouteSeen):
+        return seen.route.highest
+    return float(status.weights.applied or 0)
+
+
+def source_cannot_take_all(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
+    """Say why the source could not take everything back; None: it could, as far as is known.
+
+    It keeps nobody from putting the traffic back: a source that is too small is still the one that was
+    proven good.
+    """
+    found, before = seen.health.source_replicas, status.source_replicas
+    if not isinstance(found, Replicas):
+        return None
+    workload = plan.source.workload
+    name = f"{workload.kind} {workload.name} of the source" if workload else "the source"
+    if found.ready == 0:
+        return Refusal(
+            "SourceNotReady",
+            f"{name} has no ready replica: a rollback would send everything to nobody; bring it up",
+        )
+    need = _need_of_all(seen, plan)
+    if need is not None and not found.at_least and plan.capacity is not None:
+        room = Room(found.ready, plan.capacity.concurrency_per_replica, 1.0)
+        if need <= room.most_running:
+            return None
+        return Refusal(
+            "SourceTooSmall",
+            f"{name} has {found.ready} ready replicas, which take {room.most_running:,.0f} requests at a"
+            f" time, and about {need:,.0f} run on both sides: scale it up before a rollback needs it",
+        )
+    if before is not None and found.ready < before and not found.at_least:
+        return Refusal(
+            "SourceScaledDown",
+            f"{name} has {found.ready} ready replicas and had {before} when it served everything: scale it"
+            " up again before a rollback needs it",
+        )
+    return None
+
+
+def _need_of_all(seen: Observation, plan: Plan) -> float | None:
+    """Requests running on both sides now; None: not known."""
+    running = [gauges_of(one).running for one in (seen.source, seen.target)]
+    if plan.capacity is None or any(isinstance(one, Gap) for one in running):
+        return None
+    return sum(one for one in running if not isinstance(one, Gap))
