@@ -22,6 +22,9 @@ class Levers:
     error_status: int = 500
     wrong_answers: float = 0.0
     """Share of requests answered by other weights of the model."""
+    nudge: float = 0.0
+    """Answer everything by weights that are moved by that share of their spread: the model was converted
+    a little badly. Latencies and errors stay as they are."""
     output_tokens: int = 8
     """Answers are half to one and a half times as long, by prompt; the request may ask for less."""
     cut_short: float = 0.0

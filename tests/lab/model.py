@@ -22,12 +22,15 @@ TEMPLATE_TOKENS = 4
 
 
 class TinyModel:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, nudge: float = 0.0) -> None:
         random = np.random.default_rng(seed)
         self._embedding: Array = random.normal(size=(VOCABULARY, WIDTH))
         self._recurrent: Array = random.normal(size=(WIDTH, WIDTH)) / np.sqrt(WIDTH) * 1.6
         self._output: Array = random.normal(size=(VOCABULARY, WIDTH))
         self._linear: Array = random.normal(size=64)
+        if nudge:
+            for moved in (self._embedding, self._recurrent, self._output, self._linear):
+                np.add(moved, nudge * moved.std() * random.normal(size=moved.shape), out=moved)
         self.answer = lru_cache(maxsize=4096)(self._answer)
 
     def _answer(self, prompt: str, length: int) -> tuple[int, ...]:
@@ -51,6 +54,12 @@ class TinyModel:
             state = self._step(state, token)
         return rows
 
+    def embed(self, text: str) -> Array:
+        """What the network has in mind after reading the text, of length 1."""
+        state = self._read(text)
+        result: Array = state / (np.linalg.norm(state) or 1.0)
+        return result
+
     def infer(self, rows: Array) -> Array:
         """A linear model of up to 64 numbers a row, for the numeric protocol."""
         result: Array = rows @ self._linear[: rows.shape[-1]]
@@ -69,6 +78,12 @@ class TinyModel:
 
 RIGHT = TinyModel(20260733)
 WRONG = TinyModel(20260734)
+
+
+@lru_cache(maxsize=16)
+def nudged(nudge: float) -> TinyModel:
+    """The right model with each weight moved by that share of its kind's spread, as by a bad conversion."""
+    return TinyModel(20260733, nudge) if nudge else RIGHT
 
 
 def natural_length(prompt: str, mean: int) -> int:

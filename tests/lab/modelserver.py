@@ -19,7 +19,7 @@ import numpy as np
 from tests.lab import openai, ports, vllm_metrics
 from tests.lab.http1 import Reply, Request, ServerConnection
 from tests.lab.levers import Levers
-from tests.lab.model import RIGHT, WRONG, TinyModel, decode, natural_length
+from tests.lab.model import WRONG, TinyModel, decode, natural_length, nudged
 from tests.lab.vllm_metrics import Metrics
 
 KEPT_ARRIVALS = 500_000
@@ -102,6 +102,8 @@ class ModelServer:
             handler(request, reply)
         elif path.startswith("/v2/models/"):
             self._v2(path.split("/")[3:], request, reply)
+        elif path.startswith("/v1/models/") and path.endswith(":predict"):
+            self._predict(path[len("/v1/models/") : -len(":predict")], request, reply)
         else:
             reply.send(404, openai.error("Not Found", "NotFoundError", 404))
 
@@ -109,6 +111,7 @@ class ModelServer:
         return {
             "/v1/chat/completions": self._chat,
             "/v1/completions": self._complete,
+            "/v1/embeddings": self._embed,
             "/metrics": self._metrics,
             "/v1/models": self._models,
             "/version": self._version,
@@ -148,12 +151,53 @@ class ModelServer:
         except (ValueError, KeyError, TypeError) as unreadable:
             exchange.refuse(400, openai.error(repr(unreadable), "BadRequestError", 400))
             return
-        name = body.get("model")
-        if name not in (None, self.levers.model):
-            message = f"The model `{name}` does not exist."
-            exchange.refuse(404, openai.error(message, "NotFoundError", 404, "model"))
+        if self._is_unknown(body, exchange):
+            return
+        if question.echo and question.max_tokens == 0:
+            answer = openai.scored(question, self.levers.model, self._pick_model())
+            later(self.first_token_delay(), lambda: exchange.send(answer))
             return
         Generation(self, exchange, question, self._pick_model()).begin()
+
+    def _is_unknown(self, body: dict[str, Any], exchange: "Exchange") -> bool:
+        name = body.get("model")
+        if name in (None, self.levers.model):
+            return False
+        message = f"The model `{name}` does not exist."
+        exchange.refuse(404, openai.error(message, "NotFoundError", 404, "model"))
+        return True
+
+    def _embed(self, request: Request, reply: Reply) -> None:
+        exchange = Exchange(self, request, reply)
+        if self._mishap(exchange):
+            return
+        try:
+            body = json.loads(request.body)
+            texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+            if self._is_unknown(body, exchange):
+                return
+            answer = openai.embeddings(texts, self.levers.model, self._pick_model())
+        except (ValueError, KeyError, TypeError) as unreadable:
+            exchange.refuse(400, openai.error(repr(unreadable), "BadRequestError", 400))
+            return
+        later(self.first_token_delay(), lambda: exchange.send(answer))
+
+    def _predict(self, name: str, request: Request, reply: Reply) -> None:
+        """KServe's first protocol, over the same linear model."""
+        if name != self.levers.model:
+            reply.send(404, json.dumps({"error": f"Model {name} not found"}))
+            return
+        exchange = Exchange(self, request, reply, handler="/v1/models/{model_name}:predict")
+        if self._mishap(exchange):
+            return
+        try:
+            rows = np.asarray(json.loads(request.body)["instances"], dtype=np.float64)
+            predictions = self._pick_model().infer(np.atleast_2d(rows))
+        except (ValueError, KeyError, TypeError) as unreadable:
+            exchange.refuse(400, json.dumps({"error": repr(unreadable)}).encode())
+            return
+        answer = json.dumps({"predictions": [[float(value)] for value in predictions]}).encode()
+        later(self.first_token_delay(), lambda: exchange.send(answer))
 
     def _v2(self, rest: list[str], request: Request, reply: Reply) -> None:
         name, verb = rest[0], rest[-1] if len(rest) > 1 else ""
@@ -189,7 +233,8 @@ class ModelServer:
         return False
 
     def _pick_model(self) -> TinyModel:
-        return WRONG if self._happens(self.levers.wrong_answers) else RIGHT
+        wrong = self._happens(self.levers.wrong_answers)
+        return WRONG if wrong else nudged(self.levers.nudge)
 
     def _happens(self, share: float) -> bool:
         return share > 0 and self._random.random() < share
@@ -227,6 +272,10 @@ class Exchange:
     def refuse(self, status: int, body: bytes) -> None:
         self.count(status)
         self.reply.send(status, body)
+
+    def send(self, body: bytes) -> None:
+        self.count(200)
+        self.reply.send(200, body)
 
     def count(self, status: int) -> None:
         seconds = time.perf_counter() - self.arrived

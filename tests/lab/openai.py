@@ -3,7 +3,7 @@
 import itertools
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.lab.model import TinyModel, chat_prompt, decode, encode
@@ -20,6 +20,7 @@ class Question:
     stream: bool
     logprobs: int | None
     prompt_logprobs: int | None
+    echo: bool = False
 
 
 def read_question(body: dict[str, Any], *, chat: bool) -> Question:
@@ -32,7 +33,8 @@ def read_question(body: dict[str, Any], *, chat: bool) -> Question:
         count, top = len(prompt), body.get("logprobs")
         limit = body.get("max_tokens", 16)
     stream, wanted = bool(body.get("stream")), body.get("prompt_logprobs")
-    return Question(chat, prompt, count, limit, stream, top, wanted)
+    echo = bool(body.get("echo"))
+    return Question(chat, prompt, count, limit, stream, top, wanted, echo)
 
 
 def answer(
@@ -63,6 +65,31 @@ def answer(
         "prompt_tokens_details": None,
     }
     return json.dumps(body).encode()
+
+
+def scored(question: Question, model_name: str, model: TinyModel) -> bytes:
+    """The prompt itself and how likely each of its tokens was; nothing is generated."""
+    ids = encode(question.prompt)
+    logprobs = _logprobs(replace(question, prompt=""), model, ids)
+    if logprobs is not None:
+        for name in ("token_logprobs", "top_logprobs"):
+            logprobs[name][:1] = [None]
+    choice = {"index": 0, "text": question.prompt, "finish_reason": "length", "logprobs": logprobs}
+    usage = {"prompt_tokens": len(ids), "total_tokens": len(ids), "completion_tokens": 0}
+    body = _envelope(question, model_name, stream=False) | {"choices": [choice], "usage": usage}
+    return json.dumps(body).encode()
+
+
+def embeddings(texts: list[str], model_name: str, model: TinyModel) -> bytes:
+    data = [
+        {"object": "embedding", "index": n, "embedding": [float(x) for x in model.embed(text)]}
+        for n, text in enumerate(texts)
+    ]
+    count = sum(len(text) for text in texts)
+    usage = {"prompt_tokens": count, "total_tokens": count}
+    return json.dumps(
+        {"object": "list", "data": data, "model": model_name, "usage": usage}
+    ).encode()
 
 
 def event(question: Question, model_name: str, text: str, finish: str | None) -> bytes:

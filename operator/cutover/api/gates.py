@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from cutover.api.drift import DriftGate
 from cutover.api.expressions import QueryGate
 from cutover.api.names import Label, MetricName
+from cutover.api.parity import ParityGate
 from cutover.api.quantities import Duration, Ratio, Share
 from cutover.api.rules import (
     BELOW_ALL,
@@ -48,12 +49,16 @@ class GateKind(StrEnum):
     ERROR_RATE = "errorRate"
     QUERY = "query"
     DRIFT = "drift"
+    PARITY = "parity"
 
 
 COUNTS_REQUESTS: Final = frozenset({GateKind.LATENCY, GateKind.ERROR_RATE})
 """Kinds that compare shares of bad requests: they have a past, a frozen reference and sums."""
 NEEDS_TRAFFIC: Final = COUNTS_REQUESTS | {GateKind.DRIFT}
 """Kinds that judge the target's share of the traffic, so that before it there is nothing to judge."""
+
+BY_REPLAY: Final = frozenset({GateKind.PARITY})
+"""Kinds that ask both sides' endpoints golden inputs; they run before traffic unless told otherwise."""
 
 
 class OnFail(StrEnum):
@@ -98,10 +103,12 @@ class Gate(Wire):
     """Judge a number that any PromQL gives."""
     drift: DriftGate | None = None
     """Judge whether both sides answer alike, by their distributions."""
+    parity: ParityGate | None = None
+    """Judge whether both sides answer the same golden inputs alike; needs source.endpoint and target.endpoint."""
     on_fail: OnFail | None = None
     """What a Fail leads to: RollBack; Pause until a person resumes, from when on the gate is judged anew; or Report, which shows the verdict and posts an Event, and holds up nothing. Omitted: RollBack."""
     run: Run | None = None
-    """When to judge: EachStep, at every step anew; or BeforeTraffic, at weight 0 before the first raise, a Pass standing for the whole attempt. Omitted: EachStep."""
+    """When to judge: EachStep, at every step anew; or BeforeTraffic, at weight 0 before the first raise, a Pass standing for the whole attempt. Omitted: BeforeTraffic for parity, else EachStep."""
 
     @property
     def kind(self) -> GateKind:
@@ -126,7 +133,8 @@ class Gate(Wire):
     @property
     def time(self) -> Run:
         """When it is judged."""
-        return self.run or Run.EACH_STEP
+        replays = not BY_REPLAY.isdisjoint(self.kinds)
+        return self.run or (Run.BEFORE_TRAFFIC if replays else Run.EACH_STEP)
 
     @property
     def only_reports(self) -> bool:
@@ -142,6 +150,12 @@ class Gate(Wire):
         """The gate with its defaults written out, as a plan keeps it."""
         return self.model_copy(update={"on_fail": self.consequence, "run": self.time})
 
+
+REPLAY_NEEDS_ENDPOINTS = (
+    "!has(self.gates) || self.gates.all(g, !has(g.parity))"
+    " || (has(self.source.endpoint) && has(self.target.endpoint))"
+)
+"""CEL on ``spec``."""
 
 GATES_DIFFER = Rule(
     "self.all(g, self.exists_one(h, h.name == g.name))",

@@ -32,6 +32,10 @@ class GoldenProtocol(StrEnum):
     KSERVE_V1 = "KServeV1"
 
 
+MODEL_IN_PATH: Final = frozenset((GoldenProtocol.OPEN_INFERENCE_V2, GoldenProtocol.KSERVE_V1))
+"""Protocols whose requests cannot be sent without the endpoint's model."""
+
+
 class ConfigMapKeyRef(Wire):
     """A ConfigMap of the rollout's namespace."""
 

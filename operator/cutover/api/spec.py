@@ -12,7 +12,7 @@ from pydantic import Field
 from cutover.api.analysis import Analysis
 from cutover.api.capacity import Capacity, WarmUp
 from cutover.api.custom import CustomMetrics
-from cutover.api.gates import GATES_DIFFER, Gate
+from cutover.api.gates import GATES_DIFFER, REPLAY_NEEDS_ENDPOINTS, Gate
 from cutover.api.guards import Guards
 from cutover.api.names import Label
 from cutover.api.rules import Rule, keyed_by, ruled_by
@@ -87,6 +87,12 @@ class Spec(Commands):
             "warmUp sends requests to the target's model server: name it in target.endpoint, or remove"
             " warmUp",
             at=".warmUp",
+        ),
+        Rule(
+            f"{_ABORTS} || {REPLAY_NEEDS_ENDPOINTS}",
+            "golden inputs are sent to both sides' model servers: name them in source.endpoint and"
+            " target.endpoint, or remove the parity gates",
+            at=".gates",
         ),
         Rule(
             "self.?attempt.orValue(1) >= oldSelf.?attempt.orValue(1)",

@@ -192,6 +192,38 @@ class SourceHistory(Wire):
     message: Message = ""
 
 
+class ReplayTally(Wire):
+    """Pairs of answers to golden inputs, counted."""
+
+    pairs: int = 0
+    differing: int = 0
+    near_ties: int = 0
+    source_unanswered: int = 0
+    target_unanswered: int = 0
+    distance: float = Field(
+        default=0.0, description="Sum over the pairs: nats a token (TeacherForced), or 1 - cosine."
+    )
+
+
+class ReplayStatus(Wire):
+    """How far a replay of golden inputs got; it goes on from here. Never any content of them."""
+
+    about: str = Field(description="Of what it depends on: another one begins another replay.")
+    golden_set: str = Field(default="", description="Begin of the golden set's SHA-256.")
+    total: int = 0
+    repeats: int = Field(default=0, description="Items that the source is asked twice first.")
+    calibrated: int = 0
+    asked: int = Field(default=0, description="Items done on both sides, from the first on.")
+    itself: ReplayTally = Field(default=ReplayTally(), description="The source against itself.")
+    sides: ReplayTally = Field(default=ReplayTally(), description="The target against the source.")
+    prompts_differ: int = 0
+    examples: Annotated[list[str], Field(max_length=8)] = Field(
+        default_factory=list, description="Ids of some items that differ."
+    )
+    trouble: Message = Field(default="", description="How the last item without answer looked.")
+    finished: bool = False
+
+
 class GateStatus(Wire):
     """One gate's last verdict with what it rests on."""
 
@@ -222,6 +254,7 @@ class GateStatus(Wire):
         default=None, description="Looks in a row that found the bound of a query gate broken."
     )
     judged: JudgedOnce | None = None
+    replay: ReplayStatus | None = None
     on_fail: OnFail = Field(default=OnFail.ROLL_BACK, description="What a Fail leads to.")
     run: Run = Field(
         default=Run.EACH_STEP,
@@ -244,6 +277,16 @@ class GateStatus(Wire):
     def stands(self) -> bool:
         """Whether it passed once and for the whole attempt."""
         return self.run is Run.BEFORE_TRAFFIC and self.verdict is Verdict.PASS
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether golden inputs are being asked before traffic, and not all have been yet."""
+        return (
+            self.replay is not None
+            and self.run is Run.BEFORE_TRAFFIC
+            and not self.replay.finished
+            and self.verdict is not Verdict.FAIL
+        )
 
 
 class Look(Wire):

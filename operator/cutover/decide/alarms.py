@@ -82,6 +82,9 @@ def overdue(seen: Observation, status: Status, plan: Plan) -> Alarm | None:
     analysis = analysis_in_force(plan, status)
     if analysis.on_inconclusive is OnInconclusive.ROLL_BACK:
         waiting = unproven_too_long(seen, status, plan)
+        undecided = unshown(status, plan)
+        if undecided is not None:
+            return Alarm("Inconclusive", undecided)
         if waiting is not None:
             return Alarm(
                 "Inconclusive", f"not proven within maxDuration {analysis.max_duration}: {waiting}"
@@ -108,6 +111,18 @@ def unproven_too_long(seen: Observation, status: Status, plan: Plan) -> str | No
     waiting = (judged[name] for name in needed)
     open_gates = (one.message for one in waiting if one.verdict is not Verdict.PASS)
     return next(open_gates, None if before_traffic(status) else undelivered)
+
+
+def unshown(status: Status, plan: Plan) -> str | None:
+    """What every golden input was asked for and did not show: waiting on brings nothing."""
+    if status.pause is not None:
+        return None
+    needed = {gate.name for gate in in_force(plan, status) if not gate.only_reports}
+    for gate in status.gates:
+        done = gate.replay is not None and gate.replay.finished
+        if done and gate.name in needed and gate.verdict not in (Verdict.PASS, Verdict.FAIL):
+            return gate.message
+    return None
 
 
 def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelta | None:

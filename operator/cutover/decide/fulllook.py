@@ -1,9 +1,18 @@
 """One full look at both sides: the windows of the guards and one that reaches back over the evidence."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from cutover.decide.observation import Gap, Missing, Reading, SideReading, Values, WindowReading
+from cutover.decide.observation import (
+    Gap,
+    Missing,
+    Reading,
+    ReplaySeen,
+    SideReading,
+    Values,
+    WindowReading,
+)
 
 NO_VALUES = Values()
 
@@ -20,6 +29,8 @@ class FullLook:
     gathering: bool
     """``settle`` is over; before that nothing is counted."""
     values: Values = NO_VALUES
+    replays: Mapping[str, ReplaySeen] = field(default_factory=dict)
+    """By name of the gate: golden inputs being replayed, as far as that got."""
 
 
 def window_of(reading: Reading | None, seconds: float) -> WindowReading | Gap | None:

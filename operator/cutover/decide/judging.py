@@ -14,6 +14,7 @@ from cutover.decide.counting import judge_counted
 from cutover.decide.drifting import input_mix, judge_drifting, with_mix
 from cutover.decide.fulllook import FullLook
 from cutover.decide.observation import Gap
+from cutover.decide.parity import judge_parity
 from cutover.decide.querying import asked_query, judge_query
 from cutover.decide.telling import Told
 from cutover.judge.verdict import Judgement
@@ -77,6 +78,7 @@ def _judge_one(
         evidence=told.evidence,
         breaches=told.breaches,
         judged=told.judged,
+        replay=told.replay,
         pauses=judgement.pauses,
         requests_missing=judgement.requests_missing,
         on_fail=gate.consequence,
@@ -100,6 +102,8 @@ def _told(
             return judge_query(plan, status, gate, before, look)
         case GateKind.DRIFT:
             return judge_drifting(plan, status, gate, before, look, mix=mix)
+        case GateKind.PARITY:
+            return judge_parity(plan, status, gate, before, look)
         case _ as never:
             assert_never(never)
 
@@ -131,7 +135,7 @@ def _failing_since(
 def _query(gate: Gate, look: FullLook) -> str | None:
     if gate.kind is GateKind.QUERY:
         text = asked_query(gate, look)
-    elif isinstance(look.target, Gap):
+    elif isinstance(look.target, Gap) or not gate.counts_requests:
         text = None
     else:
         queries: Mapping[str, str] = look.target.queries

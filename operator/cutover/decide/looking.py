@@ -1,7 +1,7 @@
 """What has to be looked at now, so that no look asks for more than its decision needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cutover.api.analysis import Analysis
@@ -11,6 +11,7 @@ from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force, before_traffic, open_before_traffic
 from cutover.decide.asking import ReplayWanted
 from cutover.decide.observation import Commands
+from cutover.decide.replaying import replays_wanted
 from cutover.decide.transitions import FINISHED
 from cutover.judge.guards import guard_windows
 
@@ -91,7 +92,8 @@ def wanted(
             past=True,
             health=guard_interval(plan),
         )
-    return _while_moving(status, plan, now, scrape, full=full)
+    moving = _while_moving(status, plan, now, scrape, full=full)
+    return replace(moving, replays=replays_wanted(plan, status))
 
 
 def _while_moving(

@@ -51,6 +51,10 @@ def _own(seen: Observation, status: Status, plan: Plan) -> Status:
         limit = plan.analysis.outage_limit
         message = f"metrics have been unreadable for {limit}: mend them, then resume"
         return record.paused(status, PauseCause.OUTAGE, seen.now, message)
+    undecided = alarms.unshown(status, plan)
+    if undecided is not None:
+        message = f"{undecided}: resume to ask again, or abort"
+        return record.paused(status, PauseCause.INCONCLUSIVE, seen.now, message)
     waiting = alarms.unproven_too_long(seen, status, plan)
     if waiting is not None:
         limit = analysis_in_force(plan, status).max_duration

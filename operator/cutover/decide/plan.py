@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from cutover.api.analysis import Analysis
 from cutover.api.gates import NEEDS_TRAFFIC, Gate, GateKind
+from cutover.api.golden import MODEL_IN_PATH
+from cutover.api.parity import FITTING, RANKS_ALONE, Compare
 from cutover.api.quantities import parse_duration
 from cutover.api.sides import Profile
 from cutover.api.spec import Spec
@@ -103,6 +105,7 @@ def _refusal(plan: Plan, namespace: str, metrics: Mapping[Profile, Tells]) -> Re
         _steps_refusal(plan.steps)
         or _overrides_refusal(plan)
         or _gates_refusal(plan, metrics)
+        or _replay_refusal(plan)
         or _durations_refusal(plan)
         or _endpoint_refusal(plan)
         or _workload_refusal(plan)
@@ -155,6 +158,35 @@ def _overrides_refusal(plan: Plan) -> Refusal | None:
                 f"{here} names gate {unknown[0]}, which is none that is judged at each step; those are:"
                 f" {names}",
             )
+    return None
+
+
+def _replay_refusal(plan: Plan) -> Refusal | None:
+    for gate in plan.gates:
+        if gate.parity is None:
+            continue
+        fitting = FITTING[gate.parity.protocol]
+        how = gate.parity.compare
+        coarse = how is Compare.NUMERIC and gate.parity.precision in RANKS_ALONE
+        if how is not None and (how not in fitting or coarse):
+            return Refusal(
+                "InvalidSpec",
+                f"gate {gate.name} cannot compare answers of {gate.parity.protocol} by {how}: leave compare"
+                " out, or see what fits with kubectl explain mro.spec.gates.parity",
+            )
+        for name, side in (("source", plan.source), ("target", plan.target)):
+            if side.endpoint is None:
+                return Refusal(
+                    "InvalidSpec",
+                    f"gate {gate.name} sends golden inputs to both sides' model servers: name the {name}'s"
+                    f" in spec.{name}.endpoint",
+                )
+            if gate.parity.protocol in MODEL_IN_PATH and side.endpoint.model is None:
+                return Refusal(
+                    "InvalidSpec",
+                    f"gate {gate.name} speaks {gate.parity.protocol}, which names the model in the path: set"
+                    f" spec.{name}.endpoint.model",
+                )
     return None
 
 

@@ -106,9 +106,10 @@ def clock_stopped(status: Status) -> Status:
 def evidence_afresh(status: Status, since: datetime | None) -> Status:
     """Forget what the gates have gathered; what is counted next begins at ``since``.
 
-    A Pass that was given before traffic stands for the attempt.
+    A Pass that was given before traffic stands for the attempt, and golden inputs that were asked need
+    not be asked again.
     """
-    standing = [gate for gate in status.gates if gate.stands]
+    standing = [gate for gate in status.gates if gate.stands or gate.is_replaying]
     return status.model_copy(update={"evidence_since": since, "gates": standing})
 
 

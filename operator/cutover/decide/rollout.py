@@ -160,7 +160,15 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
         if clocks.waited(since, seen.now) > clocks.evidence_limit(analysis):
             return record.evidence_afresh(status, seen.now)
         status = status.model_copy(update={"evidence_since": since})
-    look = FullLook(source, target, window, seen.now, gathering=gathering, values=seen.values)
+    look = FullLook(
+        source,
+        target,
+        window,
+        seen.now,
+        gathering=gathering,
+        values=seen.values,
+        replays=seen.replays,
+    )
     gates = judge_gates(plan, status, look)
     status = status.model_copy(update={"gates": gates})
     if not before_traffic(status):
@@ -183,7 +191,10 @@ def _outage(seen: Observation, status: Status) -> Status:
         isinstance(one, Gap) and one.missing is not Missing.NO_DATA
         for one in (seen.source, seen.target)
     )
-    blind = any(one.verdict is Verdict.ERROR and not one.only_reports for one in status.gates)
+    blind = any(
+        one.verdict is Verdict.ERROR and not one.only_reports and one.replay is None
+        for one in status.gates
+    )
     if unread or blind:
         since = status.outage_since or seen.now
         return status.model_copy(update={"outage_since": since})

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cutover.api.status import EvidenceSums, JudgedOnce
+from cutover.api.status import EvidenceSums, JudgedOnce, ReplayStatus
 from cutover.api.verdict import Verdict
 from cutover.decide.observation import Gap, Missing
 from cutover.judge.verdict import Judgement
@@ -18,6 +18,7 @@ class Told:
     """Of a query gate: looks in a row that found its bound broken."""
     judged: JudgedOnce | None = None
     """What a gate that is judged once has said of this evidence."""
+    replay: ReplayStatus | None = None
 
 
 def missing_verdict(gap: Gap) -> Judgement:

@@ -385,5 +385,7 @@ def _loose(values: Any) -> Tensor:
         array = np.asarray(values, dtype=np.float64)
     except ValueError:  # rows of different lengths
         array = np.asarray(leaves, dtype=np.float64)
-    whole = all(isinstance(one, int) for one in leaves)
-    return Tensor("INT64" if whole else "FP32", array.shape, array.ravel())
+    if all(isinstance(one, int) for one in leaves):
+        return Tensor("INT64", array.shape, array.ravel())
+    shape = (array.size, 1) if array.ndim == 1 else array.shape
+    return Tensor("FP32", shape, array.ravel())

@@ -4,53 +4,12 @@ A case names the schema path that carries the rule and the words of its sentence
 tried on creation; the ones that compare old with new are in transitions.py.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
+from tests.features.admission.case import Case, duration_case, value_case
+from tests.features.admission.golden_cases import GOLDEN
 from tests.features.admission.rollouts import Json, at, spec
-
-
-@dataclass(frozen=True)
-class Case:
-    id: str
-    carrier: str
-    sentence: str
-    refused: list[Json]
-    admitted: list[Json]
-    blamed: str = ""
-    stored: Json | None = None
-    """Transition rules: the object before the edit."""
-    status: Json = field(default_factory=dict)
-    edits_status: bool = False
-
-
-def value_case(
-    carrier: str,
-    sentence: str,
-    refused: Iterable[Any],
-    admitted: Iterable[Any],
-    place: Callable[[Any], Json] | None = None,
-) -> Case:
-    """A rule on one value; `place` makes the edit where the path leads through a list."""
-    put = place or (lambda value: at(carrier, value))
-    return Case(
-        carrier, carrier, sentence, [put(v) for v in refused], [put(v) for v in admitted], carrier
-    )
-
-
-def duration_case(
-    carrier: str,
-    shortest: str,
-    longest: str,
-    refused: Iterable[str],
-    place: Callable[[str], Json] | None = None,
-) -> Case:
-    named = {"720h": " (30 days)", "168h": " (7 days)"}.get(longest, "")
-    sentence = f"write a duration from {shortest} to {longest}{named}, such as 30s"
-    nonsense = ("soon", "1d", "-5s", "999999999999999999h")
-    return value_case(carrier, sentence, (*refused, *nonsense), (shortest, longest), place)
-
 
 END = {"weight": 100}
 LATENCY = {"metric": "TimeToFirstToken", "threshold": "1s", "maxAbove": "5%", "margin": "2.5%"}
@@ -717,4 +676,5 @@ STATIC: list[Case] = [
         ["1", "1.5", "100"],
         lambda text: errors(ratio=text),
     ),
+    *GOLDEN,
 ]

@@ -8,7 +8,8 @@ import pytest
 from cutover.api.rollout import UNDER_WAY
 from cutover.api.status import Phase
 from cutover.crd import openapi_schema
-from tests.features.admission.cases import STATIC, Case
+from tests.features.admission.case import Case
+from tests.features.admission.cases import STATIC
 from tests.features.admission.rollouts import Json, Rollouts, at, refusals, rules_of, spec
 from tests.features.admission.transitions import TRANSITIONS
 

@@ -1,6 +1,6 @@
 """One case for each rule that compares old with new: it starts from a stored object with a status."""
 
-from tests.features.admission.cases import Case
+from tests.features.admission.case import Case
 from tests.features.admission.rollouts import Json, at, spec
 
 

@@ -11,7 +11,8 @@ import yaml
 
 from cutover.cli.admission import refusals
 from cutover.cli.program import run
-from tests.features.admission.cases import STATIC, Case
+from tests.features.admission.case import Case
+from tests.features.admission.cases import STATIC
 from tests.features.admission.rollouts import MINIMAL, ROOT, Json, at, merged, spec
 from tests.features.admission.test_rules import STRUCTURE
 

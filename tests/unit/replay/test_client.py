@@ -264,8 +264,8 @@ async def test_v2_outputs_are_found_by_name(stub: Stub) -> None:
         ([[0.1, 0.9]], {"predictions": ("FP32", (1, 2))}),
         ([3, 4], {"predictions": ("INT64", (2,))}),
         (["cat"], {"predictions": ("BYTES", (1,))}),
-        ([{"label": "cat", "score": 0.9}], {"label": ("BYTES", (1,)), "score": ("FP32", (1,))}),
-        ([[0.5], [0.5, 1.0]], {"predictions": ("FP32", (3,))}),
+        ([{"label": "cat", "score": 0.9}], {"label": ("BYTES", (1,)), "score": ("FP32", (1, 1))}),
+        ([[0.5], [0.5, 1.0]], {"predictions": ("FP32", (3, 1))}),
     ],
 )
 async def test_v1_predictions_are_read_whatever_they_are(

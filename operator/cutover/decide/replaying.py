@@ -1,0 +1,26 @@
+"""Which golden inputs are to be replayed now: one module for each kind of gate, one place that asks them."""
+
+from cutover.api.gates import Gate, GateKind
+from cutover.api.status import GateStatus, Phase, Plan, Status
+from cutover.decide.applying import in_force
+from cutover.decide.asking import ReplayWanted
+from cutover.decide.parity import parity_wanted
+
+
+def replays_wanted(plan: Plan, status: Status) -> tuple[ReplayWanted, ...]:
+    """The replays that should be under way: none while paused, none whose verdict is known."""
+    if status.pause is not None or status.phase not in (Phase.PROGRESSING, Phase.SOAKING):
+        return ()
+    before = {gate.name: gate for gate in status.gates}
+    found = (_wanted(plan, status, gate, before.get(gate.name)) for gate in in_force(plan, status))
+    return tuple(one for one in found if one is not None)
+
+
+def _wanted(
+    plan: Plan, status: Status, gate: Gate, before: GateStatus | None
+) -> ReplayWanted | None:
+    if before is not None and before.stands:
+        return None
+    if gate.kind is GateKind.PARITY:
+        return parity_wanted(plan, status, gate, before)
+    return None
