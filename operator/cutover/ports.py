@@ -192,6 +192,11 @@ class Adapters(Protocol):
     def replayer(self, plan: Plan, namespace: str, asking: Asking) -> Replayer:
         """Both sides' endpoints, asked so; cheap to make, nothing is connected before the first question."""
 
+    async def config_map(
+        self, ref: ClusterRef, name: str, namespace: str, holder: str
+    ) -> Mapping[str, str] | Gap:
+        """Read a ConfigMap's data in a side's cluster and namespace."""
+
     async def reach(self, ref: ClusterRef, namespace: str, holder: str) -> SideReach:
         """Whether a cluster's API server answers."""
 

@@ -16,6 +16,7 @@ from cutover.api.sides import ClusterRef, Side
 from cutover.api.status import Plan
 from cutover.api.traffic import Traffic
 from cutover.clusters.answers import Failed
+from cutover.clusters.configmaps import read_config_map
 from cutover.clusters.events import Events
 from cutover.clusters.own import connect_own
 from cutover.clusters.registry import Clusters
@@ -187,6 +188,15 @@ class PooledAdapters:
         return GoldenReplayer(
             self._replays, namespace, plan.source.endpoint, plan.target.endpoint, asking
         )
+
+    async def config_map(
+        self, ref: ClusterRef, name: str, namespace: str, holder: str
+    ) -> Mapping[str, str] | Gap:
+        """Read a ConfigMap's data in a side's cluster and namespace."""
+        connection = await self._clusters.connect(ref, namespace, holder)
+        if isinstance(connection, Refusal):
+            return Gap(Missing.CREDENTIALS, connection.message)
+        return await read_config_map(connection, ref.namespace or namespace, name)
 
     async def reach(self, ref: ClusterRef, namespace: str, holder: str) -> SideReach:
         """Whether a cluster's API server answers."""

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from cutover.api.drift import DriftGate
 from cutover.api.expressions import QueryGate
+from cutover.api.holdout import HoldoutGate
 from cutover.api.names import Label, MetricName
 from cutover.api.parity import ParityGate
 from cutover.api.quantities import Duration, Ratio, Share
@@ -50,12 +51,15 @@ class GateKind(StrEnum):
     QUERY = "query"
     DRIFT = "drift"
     PARITY = "parity"
+    HOLDOUT = "holdout"
 
 
 COUNTS_REQUESTS: Final = frozenset({GateKind.LATENCY, GateKind.ERROR_RATE})
 """Kinds that compare shares of bad requests: they have a past, a frozen reference and sums."""
 NEEDS_TRAFFIC: Final = COUNTS_REQUESTS | {GateKind.DRIFT}
 """Kinds that judge the target's share of the traffic, so that before it there is nothing to judge."""
+JUDGED_ONCE: Final = frozenset({GateKind.HOLDOUT})
+"""Kinds whose items are all there is: judging them again at the next step would tell the same."""
 
 BY_REPLAY: Final = frozenset({GateKind.PARITY})
 """Kinds that ask both sides' endpoints golden inputs; they run before traffic unless told otherwise."""
@@ -91,6 +95,12 @@ class Gate(Wire):
             " judge before it: set run: EachStep, or leave run out",
             at=".run",
         ),
+        Rule(
+            "!has(self.run) || self.run == 'BeforeTraffic'"
+            f" || !({' || '.join(f'has(self.{kind})' for kind in sorted(JUDGED_ONCE))})",
+            "this gate is judged once, before any traffic: set run: BeforeTraffic, or leave run out",
+            at=".run",
+        ),
     )
 
     name: Label
@@ -105,10 +115,12 @@ class Gate(Wire):
     """Judge whether both sides answer alike, by their distributions."""
     parity: ParityGate | None = None
     """Judge whether both sides answer the same golden inputs alike; needs source.endpoint and target.endpoint."""
+    holdout: HoldoutGate | None = None
+    """Judge how good the answers to labelled items are."""
     on_fail: OnFail | None = None
     """What a Fail leads to: RollBack; Pause until a person resumes, from when on the gate is judged anew; or Report, which shows the verdict and posts an Event, and holds up nothing. Omitted: RollBack."""
     run: Run | None = None
-    """When to judge: EachStep, at every step anew; or BeforeTraffic, at weight 0 before the first raise, a Pass standing for the whole attempt. Omitted: BeforeTraffic for parity, else EachStep."""
+    """When to judge: EachStep, at every step anew; or BeforeTraffic, at weight 0 before the first raise, a Pass standing for the whole attempt. Omitted: BeforeTraffic for parity and for holdout, which knows no other time; else EachStep."""
 
     @property
     def kind(self) -> GateKind:
@@ -133,8 +145,8 @@ class Gate(Wire):
     @property
     def time(self) -> Run:
         """When it is judged."""
-        replays = not BY_REPLAY.isdisjoint(self.kinds)
-        return self.run or (Run.BEFORE_TRAFFIC if replays else Run.EACH_STEP)
+        early = not (BY_REPLAY | JUDGED_ONCE).isdisjoint(self.kinds)
+        return self.run or (Run.BEFORE_TRAFFIC if early else Run.EACH_STEP)
 
     @property
     def only_reports(self) -> bool:
@@ -152,7 +164,8 @@ class Gate(Wire):
 
 
 REPLAY_NEEDS_ENDPOINTS = (
-    "!has(self.gates) || self.gates.all(g, !has(g.parity))"
+    "!has(self.gates) || self.gates.all(g, !has(g.parity)"
+    " && !(has(g.holdout) && has(g.holdout.dataset)))"
     " || (has(self.source.endpoint) && has(self.target.endpoint))"
 )
 """CEL on ``spec``."""

@@ -91,7 +91,7 @@ class Spec(Commands):
         Rule(
             f"{_ABORTS} || {REPLAY_NEEDS_ENDPOINTS}",
             "golden inputs are sent to both sides' model servers: name them in source.endpoint and"
-            " target.endpoint, or remove the parity gates",
+            " target.endpoint, or remove the gates with a dataset",
             at=".gates",
         ),
         Rule(

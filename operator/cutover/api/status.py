@@ -220,6 +220,11 @@ class ReplayStatus(Wire):
     examples: Annotated[list[str], Field(max_length=8)] = Field(
         default_factory=list, description="Ids of some items that differ."
     )
+    sums: Annotated[list[float], Field(max_length=24)] = Field(
+        default_factory=list,
+        description="Of a holdout gate: sums over the items (judge.labelled); empty where it takes every"
+        " item, which are asked again after a restart.",
+    )
     trouble: Message = Field(default="", description="How the last item without answer looked.")
     finished: bool = False
 
@@ -245,6 +250,10 @@ class GateStatus(Wire):
     pauses: bool = Field(
         default=False,
         description="A Fail that pauses instead of rolling back: both sides got worse.",
+    )
+    final: bool = Field(
+        default=False,
+        description="An Inconclusive that no further look will change: all its items are in.",
     )
     requests_missing: float | None = Field(
         default=None, description="About how many more target requests a verdict needs."

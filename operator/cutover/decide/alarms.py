@@ -114,12 +114,12 @@ def unproven_too_long(seen: Observation, status: Status, plan: Plan) -> str | No
 
 
 def unshown(status: Status, plan: Plan) -> str | None:
-    """What every golden input was asked for and did not show: waiting on brings nothing."""
+    """What all that can be asked does not show: waiting on brings nothing."""
     if status.pause is not None:
         return None
     needed = {gate.name for gate in in_force(plan, status) if not gate.only_reports}
     for gate in status.gates:
-        done = gate.replay is not None and gate.replay.finished
+        done = gate.final or (gate.replay is not None and gate.replay.finished)
         if done and gate.name in needed and gate.verdict not in (Verdict.PASS, Verdict.FAIL):
             return gate.message
     return None

@@ -9,6 +9,7 @@ from cutover.decide.observation import (
     Missing,
     Reading,
     ReplaySeen,
+    ResultsSeen,
     SideReading,
     Values,
     WindowReading,
@@ -31,6 +32,8 @@ class FullLook:
     values: Values = NO_VALUES
     replays: Mapping[str, ReplaySeen] = field(default_factory=dict)
     """By name of the gate: golden inputs being replayed, as far as that got."""
+    results: Mapping[str, ResultsSeen] = field(default_factory=dict)
+    """By name of the gate: evaluations that were made elsewhere."""
 
 
 def window_of(reading: Reading | None, seconds: float) -> WindowReading | Gap | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import assert_never
 
-from cutover.api.gates import Gate, GateKind
+from cutover.api.gates import NEEDS_TRAFFIC, Gate, GateKind
 from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import GateStatus, Plan, Status
 from cutover.api.verdict import Verdict
@@ -13,6 +13,7 @@ from cutover.decide.applying import analysis_in_force, in_force
 from cutover.decide.counting import judge_counted
 from cutover.decide.drifting import input_mix, judge_drifting, with_mix
 from cutover.decide.fulllook import FullLook
+from cutover.decide.holdout import judge_holdout_gate
 from cutover.decide.observation import Gap
 from cutover.decide.parity import judge_parity
 from cutover.decide.querying import asked_query, judge_query
@@ -79,6 +80,7 @@ def _judge_one(
         breaches=told.breaches,
         judged=told.judged,
         replay=told.replay,
+        final=judgement.final,
         pauses=judgement.pauses,
         requests_missing=judgement.requests_missing,
         on_fail=gate.consequence,
@@ -104,6 +106,8 @@ def _told(
             return judge_drifting(plan, status, gate, before, look, mix=mix)
         case GateKind.PARITY:
             return judge_parity(plan, status, gate, before, look)
+        case GateKind.HOLDOUT:
+            return judge_holdout_gate(plan, gate, before, look)
         case _ as never:
             assert_never(never)
 
@@ -135,7 +139,7 @@ def _failing_since(
 def _query(gate: Gate, look: FullLook) -> str | None:
     if gate.kind is GateKind.QUERY:
         text = asked_query(gate, look)
-    elif isinstance(look.target, Gap) or not gate.counts_requests:
+    elif isinstance(look.target, Gap) or gate.kind not in NEEDS_TRAFFIC:
         text = None
     else:
         queries: Mapping[str, str] = look.target.queries

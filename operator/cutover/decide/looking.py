@@ -10,7 +10,8 @@ from cutover.api.status import Phase, Plan, Status
 from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force, before_traffic, open_before_traffic
 from cutover.decide.asking import ReplayWanted
-from cutover.decide.observation import Commands
+from cutover.decide.holdout import results_wanted
+from cutover.decide.observation import Commands, ResultsWanted
 from cutover.decide.replaying import replays_wanted
 from cutover.decide.transitions import FINISHED
 from cutover.judge.guards import guard_windows
@@ -47,6 +48,8 @@ class Wanted:
     """Whether the sides' API servers are to be asked."""
     past: bool = False
     """Whether the source's past is to be known."""
+    results: tuple[ResultsWanted, ...] = ()
+    """Evaluations to be read in the background."""
     replays: tuple[ReplayWanted, ...] = ()
     """Golden inputs to be replayed in the background; one that is not here is cancelled."""
     health: timedelta | None = None
@@ -110,6 +113,7 @@ def _while_moving(
             reach=True,
             health=watching(status, plan),
             warm_up=cold,
+            results=results_wanted(plan, status),
         )
     if not has_traffic(status):
         return Wanted(route=True, reach=full, health=watching(status, plan))
@@ -125,6 +129,7 @@ def _while_moving(
         reach=True,
         health=every,
         warm_up=cold,
+        results=results_wanted(plan, status),
     )
 
 

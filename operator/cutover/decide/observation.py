@@ -141,6 +141,8 @@ class Missing(StrEnum):
     """The server refused the expression."""
     CREDENTIALS = "CredentialsMissing"
     """A Secret that the spec names is missing, malformed or not labelled for use."""
+    UNUSABLE = "Unusable"
+    """It is there and not as it should be."""
     SIDES_OVERLAP = "SidesOverlap"
     """Both sides select a common series."""
 
@@ -345,6 +347,23 @@ class Health:
     """Since when its KV cache is fuller than guards.kvCache allows."""
 
 
+# --- evaluations that were made elsewhere -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsWanted:
+    """Two ConfigMaps, one of each side, that hold what a user's own evaluation wrote."""
+
+    gate: str
+    source: str
+    """Name in the source's cluster and namespace."""
+    target: str
+
+
+ResultsSeen = tuple["Mapping[str, str] | Gap", "Mapping[str, str] | Gap"]
+"""What the source's and the target's ConfigMap hold, or why they cannot be read."""
+
+
 # --- everything ---------------------------------------------------------------------------------
 
 
@@ -425,6 +444,8 @@ class Observation:
     """The source's past, in Preflight; None: not asked, or no answer yet."""
     replays: Mapping[str, ReplaySeen] = field(default_factory=dict)
     """By name of the gate: replays that are wanted now, as far as they got."""
+    results: Mapping[str, ResultsSeen] = field(default_factory=dict)
+    """By name of the gate: evaluations that are wanted now and were read."""
     source_reach: SideReach = SideReach()
     target_reach: SideReach = SideReach()
     latched: str | None = None

@@ -4,7 +4,7 @@ from datetime import timedelta
 from math import ceil
 from typing import assert_never
 
-from cutover.api.gates import OnFail
+from cutover.api.gates import OnFail, Run
 from cutover.api.quantities import parse_duration
 from cutover.api.status import PauseCause, Phase, Plan, Status
 from cutover.api.steps import StepKind
@@ -44,7 +44,7 @@ def _own(seen: Observation, status: Status, plan: Plan) -> Status:
     """The pauses that the rollout takes by itself; a person must look."""
     for gate in status.gates:
         if gate.verdict is Verdict.FAIL and gate.consequence is OnFail.PAUSE:
-            chosen = gate.on_fail is OnFail.PAUSE
+            chosen = gate.on_fail is OnFail.PAUSE or gate.run is Run.BEFORE_TRAFFIC
             cause = PauseCause.GATE_FAILED if chosen else PauseCause.BOTH_WORSE
             return record.paused(status, cause, seen.now, gate.message)
     if alarms.outage_too_long(seen, status, plan):

@@ -16,6 +16,7 @@ from cutover.api.spec import Spec
 from cutover.api.status import Plan
 from cutover.api.steps import Soak, Step, StepKind
 from cutover.decide.applying import overridden
+from cutover.decide.holdout import holdout_refusal
 from cutover.decide.observation import Commands, Refusal
 from cutover.decide.tellable import Tells, preferred_gates, untellable
 
@@ -137,6 +138,8 @@ def _gates_refusal(plan: Plan, metrics: Mapping[Profile, Tells]) -> Refusal | No
                 f"gate {gate.name} judges the target's share of the traffic and cannot run"
                 " BeforeTraffic: leave its run out",
             )
+        if gate.holdout is not None and (unfit := holdout_refusal(plan, gate)) is not None:
+            return unfit
     return untellable(plan, metrics)
 
 

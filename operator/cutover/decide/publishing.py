@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from cutover.api.gates import Run
 from cutover.api.status import GateStatus, Status
 from cutover.api.verdict import Verdict
 from cutover.decide.looking import has_traffic
@@ -74,7 +75,7 @@ def _health(status: Status, now: datetime) -> tuple[Any, ...]:
 
 
 def _verdicts(status: Status) -> list[tuple[Any, ...]]:
-    """Verdicts, and of one that begins to fail every look: how it lies over them decides.
+    """Verdicts; before traffic what they wait for, too; and of one that begins to fail every look: how it lies over them decides.
 
     While paused nothing waits for a Pass, so that only what is bad or becomes so counts.
     """
@@ -87,7 +88,8 @@ def _verdict(gate: GateStatus) -> tuple[Any, ...]:
     if _is_bad(gate):
         return (gate.name, gate.verdict, gate.reason, gate.failing_since)
     growing = gate.evidence if _is_growing(gate) else None
-    return (gate.name, gate.verdict, growing, gate.breaches)
+    waits_for = gate.reason if gate.run is Run.BEFORE_TRAFFIC else None
+    return (gate.name, gate.verdict, waits_for, growing, gate.breaches)
 
 
 def _is_bad(gate: GateStatus) -> bool:

@@ -168,6 +168,7 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
         gathering=gathering,
         values=seen.values,
         replays=seen.replays,
+        results=seen.results,
     )
     gates = judge_gates(plan, status, look)
     status = status.model_copy(update={"gates": gates})

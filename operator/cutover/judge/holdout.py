@@ -5,7 +5,7 @@ from enum import StrEnum
 from math import ceil
 
 from cutover.api.holdout import HoldoutMetric
-from cutover.api.verdict import Verdict
+from cutover.api.verdict import Unit, Verdict
 from cutover.judge.contrast import Contrast, fewest_items
 from cutover.judge.paired import Undefined
 from cutover.judge.verdict import Judgement
@@ -53,8 +53,10 @@ class HoldoutRule:
     """0-1."""
 
 
-def judge_holdout(rule: HoldoutRule, contrast: Contrast | Undefined) -> Judgement:
-    """Judge a finished comparison; asking again without other items would tell the same."""
+def judge_holdout(
+    rule: HoldoutRule, contrast: Contrast | Undefined, *, aside: str = ""
+) -> Judgement:
+    """Judge a finished comparison: what it leaves open, asking the same again leaves open too."""
     word = WORDS[rule.metric]
     if isinstance(contrast, Undefined):
         return Judgement(
@@ -62,6 +64,8 @@ def judge_holdout(rule: HoldoutRule, contrast: Contrast | Undefined) -> Judgemen
             HoldoutReason.UNDEFINED,
             f"{rule.name}: {word} is not defined: {contrast.why}",
             bound=rule.max_delta,
+            final=True,
+            unit=Unit.SHARE,
         )
     reason = _reason(rule, contrast)
     verdict = {
@@ -72,12 +76,14 @@ def judge_holdout(rule: HoldoutRule, contrast: Contrast | Undefined) -> Judgemen
     return Judgement(
         verdict,
         reason,
-        f"{rule.name}: {_seen(rule, contrast)}; {_ending(rule, reason, contrast)}",
+        f"{rule.name}: {_seen(rule, contrast)}; {_ending(rule, reason, contrast)}{aside}",
         value=contrast.difference,
         bound=rule.max_delta,
         source_count=contrast.items,
         target_count=contrast.items,
+        final=verdict is Verdict.INCONCLUSIVE,
         pauses=reason is HoldoutReason.BETTER_THAN_SOURCE,
+        unit=Unit.SHARE,
     )
 
 

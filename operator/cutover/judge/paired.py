@@ -1,8 +1,8 @@
 """From both sides' answers to the same labelled items to one contrast of a metric."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from math import sqrt
 from typing import Self
 
@@ -54,13 +54,20 @@ def right_or_wrong(
 def f1(
     rule: F1, labels: Sequence[str], source: Sequence[str], target: Sequence[str]
 ) -> Estimated | Undefined:
-    """F1 with the jackknife's standard error of the difference (Miller 1974): each item left out in turn."""
-    items = len(labels)
+    """F1 of both sides."""
+    return f1_of(rule, Counter(zip(labels, source, target, strict=True)))
+
+
+def f1_of(rule: F1, triples: Mapping[tuple[str, str, str], int]) -> Estimated | Undefined:
+    """The same, from how often each (label, source's answer, target's answer) occurs.
+
+    The standard error of the difference is the jackknife's (Miller 1974): each item left out in turn.
+    """
+    items = sum(triples.values())
     if not items:
         return NO_ITEMS
-    triples = Counter(zip(labels, source, target, strict=True))
-    s = rule.over(Counter(zip(labels, source, strict=True)))
-    t = rule.over(Counter(zip(labels, target, strict=True)))
+    s = rule.over(_pairs(triples, 1))
+    t = rule.over(_pairs(triples, 2))
     if s.value is None or t.value is None:
         return Undefined(f"neither labels nor answers hold the positive class {rule.positive}")
     left_out: list[float] = []
@@ -80,6 +87,13 @@ def f1(
         differing=sum(n for (_, mine, other), n in triples.items() if mine != other),
         influence=items * max(_most_changed(s), _most_changed(t)),
     )
+
+
+def _pairs(triples: Mapping[tuple[str, str, str], int], side: int) -> Mapping[tuple[str, str], int]:
+    found: Counter[tuple[str, str]] = Counter()
+    for triple, times in triples.items():
+        found[triple[0], triple[side]] += times
+    return found
 
 
 def _most_changed(scored: Scored) -> float:
@@ -145,6 +159,10 @@ class ErrorSums:
             self.label + label,
             self.label_squared + label * label,
         )
+
+    def numbers(self) -> list[float]:
+        """All but the power."""
+        return [getattr(self, one.name) for one in fields(self)][1:]
 
     def contrast(self) -> Estimated | Undefined:
         """(Σ target / Σ source)^power − 1, with the delta method's standard error (Cramér 1946)."""

@@ -24,6 +24,8 @@ class Judgement:
     target_count: float | None = 0.0
     requests_missing: float | None = None
     """About how many more target requests would bring a verdict, where that can be said."""
+    final: bool = False
+    """An ``Inconclusive`` that no further look will change: all its items are in."""
     pauses: bool = False
     """A ``Fail`` that must pause instead of rolling back (both sides worse than a frozen reference)."""
     unit: Unit | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cutover.decide.observation import PastSeen, ReplaySeen
+from cutover.decide.observation import PastSeen, ReplaySeen, ResultsSeen, ResultsWanted
 from cutover.observe.beside import Beside
 
 
@@ -30,6 +30,15 @@ class Replay:
 
     seen: ReplaySeen
     task: Task[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Both sides' results being read in the background."""
+
+    task: Task[ResultsSeen]
+    seen: ResultsSeen | None
+    """What was read before."""
 
 
 @dataclass(slots=True)
@@ -52,6 +61,8 @@ class Memory:
     """Why the last write to the route did not succeed."""
     past: Recollection | None = None
     """Only during Preflight."""
+    results: dict[ResultsWanted, Evaluation] = field(default_factory=dict)
+    """Those that were wanted at the last look."""
     replays: dict[str, Replay] = field(default_factory=dict)
     """By name of the gate: those that were wanted at the last look."""
     beside: Beside | None = None

@@ -22,6 +22,7 @@ from cutover.decide.observation import (
     Observation,
     Reading,
     Refusal,
+    ResultsSeen,
     Route,
     RouteSeen,
     RouteUnreadable,
@@ -35,6 +36,7 @@ from cutover.observe.beside import Asked, Beside
 from cutover.observe.memory import Memory
 from cutover.observe.past import forget, recall
 from cutover.observe.replaying import attend
+from cutover.observe.results import attend_results
 from cutover.observe.values import ask_values
 from cutover.ports import Adapters, Metrics, NotWritten, Replayer, Rollouts
 
@@ -136,6 +138,7 @@ async def observe(
     else:
         forget(memory)
     replays = attend(memory, want.replays, lambda asking: _replayer(thing, plan, asking, adapters))
+    results = _results(thing, plan, want, memory, adapters)
     owner = await _owner(route, identity, rollouts)
     reason, message = memory.latched or (None, "")
     status = thing.status
@@ -156,6 +159,7 @@ async def observe(
         values=values,
         health=health,
         past=past,
+        results=results,
         replays=replays,
         source_reach=reach[0],
         target_reach=reach[1],
@@ -188,6 +192,16 @@ def end_beside(memory: Memory) -> None:
     if memory.beside is not None:
         memory.beside.cancel()
         memory.beside = None
+
+
+def _results(
+    thing: Object, plan: Plan | None, want: Wanted, memory: Memory, adapters: Adapters
+) -> Mapping[str, ResultsSeen]:
+    """Evaluations are read on from full look to full look; a look of the guards leaves them alone."""
+    if plan is None or want.long_window is None:
+        return {}
+    holder = f"{thing.namespace}/{thing.name}"
+    return attend_results(memory, want.results, plan, (thing.namespace, holder), adapters)
 
 
 def _plan_in_force(thing: Object) -> Plan | None:

@@ -42,7 +42,7 @@ def duration_case(
     refused: Iterable[str],
     place: Callable[[str], Json] | None = None,
 ) -> Case:
-    named = {"720h": " (30 days)", "168h": " (7 days)"}.get(longest, "")
+    named = {"720h": " (30 days)", "168h": " (7 days)", "8760h": " (a year)"}.get(longest, "")
     sentence = f"write a duration from {shortest} to {longest}{named}, such as 30s"
     nonsense = ("soon", "1d", "-5s", "999999999999999999h")
     return value_case(carrier, sentence, (*refused, *nonsense), (shortest, longest), place)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.features.admission.case import Case, duration_case, value_case
 from tests.features.admission.golden_cases import GOLDEN
+from tests.features.admission.holdout_cases import HOLDOUT
 from tests.features.admission.rollouts import Json, at, spec
 
 END = {"weight": 100}
@@ -677,4 +678,5 @@ STATIC: list[Case] = [
         lambda text: errors(ratio=text),
     ),
     *GOLDEN,
+    *HOLDOUT,
 ]

@@ -23,7 +23,7 @@ def dataset(place: Json) -> Json:
     return parity({"dataset": place})
 
 
-def golden_set(here: str) -> list[Case]:
+def golden_set(here: str, dataset: Callable[[Json], Json] = dataset) -> list[Case]:
     by_url = {"url": "https://evals.example/golden.jsonl", "sha256": SHA256}
     return [
         Case(

@@ -303,3 +303,9 @@ def test_the_remote_roles_and_script_give_a_kubeconfig_that_may_move_routes_and_
         assert may(remote, user, "get", workload, "inference")
         assert not may(remote, user, "get", workload, "default")
         assert not may(remote, user, "patch", workload, "inference")
+    results = "ticket-router-eval"
+    assert not may(remote, user, "get", "/configmaps", "inference", name=results)
+    remote.kubectl("apply", "-n=inference", f"-f={MANIFESTS / 'remote/results.yaml'}")
+    assert may(remote, user, "get", "/configmaps", "inference", name=results)
+    assert not may(remote, user, "get", "/configmaps", "inference", name="another")
+    assert not may(remote, user, "list", "/configmaps", "inference")

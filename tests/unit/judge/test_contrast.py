@@ -83,6 +83,14 @@ def test_no_difference_in_2995_items_shows_a_tenth_of_a_percent():
     assert fewest_items(shares, lambda one: one.inside(0.001), 0.05) == 2995
 
 
+def test_the_numbers_of_items_that_the_documentation_names():
+    def needed(contrast):
+        return fewest_items(contrast, lambda one: one.inside(0.001), 0.05)
+
+    assert needed(PairedShares(1000, both=990, only_source=5, only_target=5)) == 27_318
+    assert needed(UnpairedShares(0.9, 1000, 0.9, 1000)) == 487_005
+
+
 def test_newcombes_interval_of_his_example():
     """Newcombe (1998), Statistics in Medicine 17:873, table II (a), method 10: 56/70 − 48/80."""
     shares = UnpairedShares(48 / 80, 80, 56 / 70, 70)

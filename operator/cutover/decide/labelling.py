@@ -1,0 +1,245 @@
+"""Holdout gates that ask both sides themselves: what is to be replayed, what the status keeps, the verdict."""
+
+import hashlib
+import json
+from typing import Final
+
+from cutover.api.gates import Gate
+from cutover.api.golden import MODEL_IN_PATH, GoldenProtocol
+from cutover.api.holdout import Average, HoldoutGate, HoldoutMetric, Prediction
+from cutover.api.quantities import parse_duration, parse_share
+from cutover.api.status import GateStatus, Plan, ReplayStatus, ReplayTally
+from cutover.api.verdict import Unit, Verdict
+from cutover.decide.asking import Asking, ReplayWanted
+from cutover.decide.fulllook import FullLook
+from cutover.decide.observation import Refusal, ReplaySeen
+from cutover.decide.telling import Told
+from cutover.judge.holdout import HoldoutRule, judge_holdout
+from cutover.judge.labelled import LabelledFold, Silence, Task
+from cutover.judge.predictions import Where
+from cutover.judge.verdict import Judgement
+from cutover.judge.wording import count, percent
+
+RATE, CONCURRENCY, TIMEOUT = 10, 4, "1m"
+"""Where the gate says nothing."""
+MOST_LOST: Final = 0.01
+"""Share of the items that one side may leave unanswered: what it would have said is not known, and the
+limit is a matter of tenths of a percent."""
+
+
+def unaskable(plan: Plan, gate: Gate) -> Refusal | None:
+    """Say what keeps both sides from being asked, or from being understood."""
+    wanted = _spec(gate)
+    protocol = wanted.protocol
+    if wanted.dataset is None or protocol is None:
+        return Refusal(
+            "InvalidSpec", f"gate {gate.name} needs dataset and protocol, or results: set them"
+        )
+    gives_text = protocol.value.startswith("OpenAI")
+    if protocol is GoldenProtocol.OPENAI_EMBEDDINGS or (
+        gives_text and wanted.metric is HoldoutMetric.AUROC
+    ):
+        return Refusal(
+            "InvalidSpec",
+            f"gate {gate.name} cannot compute {wanted.metric} from answers of {protocol}: use another"
+            " protocol or metric, or evaluate elsewhere and name holdout.results",
+        )
+    if (wanted.metric is HoldoutMetric.F1) != (wanted.average is not None):
+        return Refusal("InvalidSpec", f"gate {gate.name}: average belongs to F1, and F1 needs it")
+    if _task(wanted).needs_positive != (wanted.positive is not None):
+        return Refusal(
+            "InvalidSpec",
+            f"gate {gate.name}: positive belongs to AUROC and binary F1, which need it",
+        )
+    return _endpoints(plan, gate, protocol)
+
+
+def _endpoints(plan: Plan, gate: Gate, protocol: GoldenProtocol) -> Refusal | None:
+    for name, side in (("source", plan.source), ("target", plan.target)):
+        if side.endpoint is None:
+            return Refusal(
+                "InvalidSpec",
+                f"gate {gate.name} asks both sides' model servers: name the {name}'s in"
+                f" spec.{name}.endpoint, or evaluate elsewhere and name holdout.results",
+            )
+        if protocol in MODEL_IN_PATH and side.endpoint.model is None:
+            return Refusal(
+                "InvalidSpec",
+                f"gate {gate.name} speaks {protocol}, which names the model in the path: set"
+                f" spec.{name}.endpoint.model",
+            )
+    return None
+
+
+def holdout_wanted(plan: Plan, gate: Gate, before: GateStatus | None) -> ReplayWanted | None:
+    """Return the replay that this gate needs; None: it asks nobody, or its verdict is known."""
+    spec = _spec(gate)
+    if spec.dataset is None or spec.protocol is None:
+        return None
+    about = about_of(plan, gate)
+    known = _kept(before, about)
+    if known is not None and known.finished and known.sums:
+        return None
+    asking = Asking(
+        dataset=spec.dataset,
+        protocol=spec.protocol,
+        logprobs=False,
+        rate=float(spec.rate or RATE),
+        concurrency=spec.concurrency or CONCURRENCY,
+        deadline=parse_duration(spec.timeout or TIMEOUT).total_seconds(),
+    )
+    return ReplayWanted(gate.name, about, asking, _fold(gate, known), repeat=0.0)
+
+
+def judge_asked(plan: Plan, gate: Gate, before: GateStatus | None, look: FullLook) -> Told:
+    """Judge what was answered up to this look."""
+    about = about_of(plan, gate)
+    seen = look.replays.get(gate.name)
+    if seen is None or seen.about != about or not isinstance(seen.fold, LabelledFold):
+        known = _kept(before, about)
+        fold = _fold(gate, known)
+        finished = known is not None and known.finished and bool(known.sums)
+        return Told(_judge(gate, fold, finished=finished), replay=_stored(about, fold, finished))
+    judgement = _judge(gate, seen.fold, finished=seen.finished)
+    if seen.problem is not None and not seen.finished:
+        judgement = _broken_off(gate, seen)
+    return Told(judgement, replay=_stored(about, seen.fold, seen.finished))
+
+
+def rule_of(gate: Gate) -> HoldoutRule:
+    """The gate's numbers."""
+    spec = _spec(gate)
+    return HoldoutRule(gate.name, spec.metric, parse_share(spec.delta))
+
+
+def about_of(plan: Plan, gate: Gate) -> str:
+    """Whatever makes earlier answers count for nothing, in 16 hexadecimal digits."""
+    sides = [side.endpoint for side in (plan.source, plan.target)]
+    what = [
+        _spec(gate).model_dump(mode="json"),
+        [side.model_dump(mode="json") if side else None for side in sides],
+        plan.attempt,
+    ]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+# --- the verdict --------------------------------------------------------------------------------
+
+
+def _judge(gate: Gate, fold: LabelledFold, *, finished: bool) -> Judgement:
+    bound = parse_share(_spec(gate).delta)
+    if fold.fault:
+        return _said(Verdict.ERROR, "GoldenSetInvalid", f"{gate.name}: {fold.fault}", bound)
+    if not finished:
+        return _said(Verdict.INCONCLUSIVE, "Replaying", f"{gate.name}: {_progress(fold)}", bound)
+    lost = _unanswered(fold) or _unreadable(gate, fold)
+    if lost is not None:
+        return _said(Verdict.ERROR, lost.reason, f"{gate.name}: {lost.message}", bound)
+    return judge_holdout(rule_of(gate), fold.contrast(), aside=_aside(fold))
+
+
+def _said(verdict: Verdict, reason: str, message: str, bound: float) -> Judgement:
+    return Judgement(verdict, reason, message, bound=bound, unit=Unit.SHARE)
+
+
+def _progress(fold: LabelledFold) -> str:
+    if not fold.digest:
+        return "the labelled items are being read"
+    return f"{count(fold.asked)} of {count(fold.total)} labelled items asked on both sides"
+
+
+def _unanswered(fold: LabelledFold) -> Refusal | None:
+    for name, side in (("source", fold.source), ("target", fold.target)):
+        if side.unanswered > MOST_LOST * fold.asked:
+            return Refusal(
+                "Unanswered",
+                f"the {name} left {count(side.unanswered)} of {count(fold.asked)} items unanswered, more"
+                f" than {percent(MOST_LOST)} ({side.last})",
+            )
+    return None
+
+
+def _unreadable(gate: Gate, fold: LabelledFold) -> Refusal | None:
+    """Say that predictions are looked for in the wrong place.
+
+    An answer that holds no class is a wrong one. But a source that hardly ever gives one is asked
+    for something else; and nothing can be computed from an answer that is no number.
+    """
+    sides = {"source": fold.source, "target": fold.target}
+    for name, side in sides.items():
+        if side.unreadable > fold.task.most_unreadable(name) * fold.asked:
+            return Refusal(
+                "Unreadable",
+                f"{count(side.unreadable)} of {count(fold.asked)} answers of the {name} hold no prediction"
+                f" for {_spec(gate).metric}: correct holdout.prediction",
+            )
+    return None
+
+
+def _aside(fold: LabelledFold) -> str:
+    lost = fold.source.unanswered + fold.target.unanswered
+    return f" ({count(lost)} unanswered items count for nothing)" if lost else ""
+
+
+def _broken_off(gate: Gate, seen: ReplaySeen) -> Judgement:
+    """The replay stands still: nothing was looked at, and nothing is held against the target."""
+    assert seen.problem is not None  # noqa: S101 - the caller looked
+    message = f"{gate.name}: {seen.problem.message}; tried again every minute"
+    return _said(Verdict.ERROR, seen.problem.reason, message, parse_share(_spec(gate).delta))
+
+
+# --- what the gate says, as judging needs it ----------------------------------------------------
+
+
+def _spec(gate: Gate) -> HoldoutGate:
+    assert gate.holdout is not None  # noqa: S101 - the caller looked at its kind
+    return gate.holdout
+
+
+def _task(spec: HoldoutGate) -> Task:
+    found = spec.prediction or Prediction()
+    where = Where(found.after or "", found.until or "", found.output or "", found.index)
+    return Task(spec.metric, spec.average or Average.BINARY, spec.positive or "", where)
+
+
+# --- as the status keeps it ---------------------------------------------------------------------
+
+
+def _kept(before: GateStatus | None, about: str) -> ReplayStatus | None:
+    replay = before.replay if before is not None else None
+    return replay if replay is not None and replay.about == about else None
+
+
+def _stored(about: str, fold: LabelledFold, finished: bool) -> ReplayStatus:  # noqa: FBT001
+    unreadable = [float(fold.source.unreadable), float(fold.target.unreadable)]
+    numbers = fold.numbers()
+    return ReplayStatus(
+        about=about,
+        golden_set=fold.digest,
+        total=fold.total,
+        asked=fold.asked,
+        sides=ReplayTally(
+            pairs=fold.asked,
+            source_unanswered=fold.source.unanswered,
+            target_unanswered=fold.target.unanswered,
+        ),
+        sums=[*unreadable, *numbers] if numbers and not fold.fault else [],
+        trouble=(fold.target.last or fold.source.last)[:256],
+        finished=finished,
+    )
+
+
+def _fold(gate: Gate, known: ReplayStatus | None) -> LabelledFold:
+    """Go on from what was kept; where it takes every item, all are asked again."""
+    fresh = LabelledFold.of(_task(_spec(gate)))
+    if known is None or len(known.sums) != 2 + fresh.task.sums:
+        return fresh
+    tally = known.sides
+    return fresh.resumed(
+        known.sums[2:],
+        digest=known.golden_set,
+        total=known.total,
+        asked=known.asked,
+        source=Silence(tally.source_unanswered, round(known.sums[0]), known.trouble),
+        target=Silence(tally.target_unanswered, round(known.sums[1]), known.trouble),
+    )
