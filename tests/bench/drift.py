@@ -31,6 +31,8 @@ def measure() -> None:
             _time(f"{name}, {method}", lambda pair=pair, rule=rule: _judge(rule, of_numbers(*pair)))
     labels = [random.integers(0, 10, SAMPLES).astype(str).tolist() for _ in range(2)]
     rule = DriftRule("labels", "labels", DriftMethod.TV, 0.1)
+    numbers = [np.array(one).astype(int) for one in labels]
+    _time("labels (numbers), TV", lambda: _judge(rule, of_labels(*numbers)))
     _time("labels (text), TV", lambda: _judge(rule, of_labels(*labels)))
     edges = (*(float(2**one) for one in range(20)), float("inf"))
     whole = [Buckets(edges, tuple(float((one <= e).sum()) for e in edges)) for one in lengths]

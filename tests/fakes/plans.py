@@ -6,6 +6,7 @@ from typing import Any
 from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
 from cutover.api.sides import Profile
 from cutover.decide.tellable import Tells
+from cutover.judge.distribution import Scale
 
 GATES: Mapping[Profile, Sequence[Gate]] = {
     Profile.VLLM: (
@@ -20,7 +21,11 @@ GATES: Mapping[Profile, Sequence[Gate]] = {
     Profile.CUSTOM: (),
 }
 METRICS: Mapping[Profile, Tells] = {
-    Profile.VLLM: Tells(("TimeToFirstToken", "EndToEnd"), ("TimeToFirstToken", "EndToEnd")),
+    Profile.VLLM: Tells(
+        ("TimeToFirstToken", "EndToEnd"),
+        ("TimeToFirstToken", "EndToEnd"),
+        distributions={"OutputTokens": Scale.ORDERED, "PromptTokens": Scale.ORDERED},
+    ),
 }
 OPERATOR_VERSION = "0.1.0"
 

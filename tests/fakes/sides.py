@@ -73,6 +73,10 @@ class Server:
     probed: Probe | None = None
     """What comes of probes of the endpoint; None: none is named."""
     gauges: Gauges = field(default_factory=Gauges)
+    lengths: tuple[float, ...] = ()
+    """Shares of answers by length; empty: it does not tell."""
+    prompts: tuple[float, ...] = ()
+    """Shares of prompts by length."""
     counted: list[tuple[datetime, Counters]] = field(default_factory=list)
 
     def count(self, now: datetime, requests: float) -> None:
@@ -166,4 +170,17 @@ class FakeSides:
             gaps.get("Requests", seen.total),
             gaps.get("Errors", seen.failed),
             {FIRST_TOKEN: gaps.get(FIRST_TOKEN, first), WHOLE: gaps.get(WHOLE, whole)},
+            distributions={
+                name: gaps.get(name, _by_length(seen.total, shares))
+                for name, shares in (
+                    ("OutputTokens", server.lengths),
+                    ("PromptTokens", server.prompts),
+                )
+                if shares
+            },
         )
+
+
+def _by_length(total: float, shares: tuple[float, ...]) -> Buckets:
+    edges = (*(10.0 * 2**one for one in range(len(shares) - 1)), inf)
+    return Buckets(edges, tuple(total * sum(shares[: one + 1]) for one in range(len(shares))))

@@ -29,6 +29,8 @@ class Levers:
     """Answers are half to one and a half times as long, by prompt; the request may ask for less."""
     cut_short: float = 0.0
     """Share of answers that end in the middle, with the finish reason length; as quick as the others."""
+    tokens_per_letter: float = 1.0
+    """How many tokens prompts are counted as: another tokenizer, or other prompts."""
     hang: bool = False
     """Accept inference requests and never answer; metrics and health still do."""
     refuse: bool = False

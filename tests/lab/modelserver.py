@@ -393,7 +393,8 @@ class Generation:
         per_token = (self._last_at - self._first_at) / (count - 1) if count > 1 else 0.0
         metrics.latencies[vllm_metrics.PER_TOKEN].observe(per_token)
         metrics.latencies[vllm_metrics.END_TO_END].observe(now - self._exchange.arrived)
-        metrics.sizes[vllm_metrics.PROMPT_TOKENS].observe(self._question.prompt_tokens)
+        prompt_tokens = round(self._question.prompt_tokens * self._server.levers.tokens_per_letter)
+        metrics.sizes[vllm_metrics.PROMPT_TOKENS].observe(prompt_tokens)
         metrics.sizes[vllm_metrics.OUTPUT_TOKENS].observe(count)
         metrics.prompt_tokens += self._question.prompt_tokens
         metrics.generation_tokens += count

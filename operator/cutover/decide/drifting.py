@@ -303,9 +303,15 @@ def _compares(gate: Gate, judgement: Judgement) -> bool:
 
 
 def frozen_distributions(
-    status: Status, plan: Plan, source: Reading | None, window: float | None, step: int
+    status: Status,
+    plan: Plan,
+    source: Reading | None,
+    window: float | None,
+    *,
+    step: int,
+    enough: float,
 ) -> list[FrozenDistribution]:
-    """The references to keep when a step ends: the source's distributions, where it had enough requests."""
+    """The references to keep when a step ends: the source's distributions, where it had ``enough`` requests."""
     kept = {one.gate: one for one in status.reference_distributions}
     seen = window_of(source, window) if window is not None else None
     if not isinstance(seen, WindowReading) or (status.weights.applied or 0) >= 100:
@@ -314,7 +320,7 @@ def frozen_distributions(
         if gate.drift is None:
             continue
         found = seen.distributions.get(gate.drift.key(gate.name))
-        if found is None or isinstance(found, Gap) or found.total < plan.analysis.min_requests:
+        if found is None or isinstance(found, Gap) or found.total < enough:
             continue
         edges, classes, counts = frozen_cells(found)
         kept[gate.name] = FrozenDistribution(

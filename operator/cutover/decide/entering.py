@@ -242,7 +242,12 @@ def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
             "baseline": _baseline(seen),
             "reference": _first_reference(seen, plan),
             "reference_distributions": frozen_distributions(
-                status, plan, seen.source, REFERENCE_WINDOW, 0
+                status,
+                plan,
+                seen.source,
+                REFERENCE_WINDOW,
+                step=0,
+                enough=plan.analysis.min_requests,
             ),
             "source_history": recorded(plan, seen.past),
             "source_replicas": _source_replicas(seen),

@@ -75,7 +75,7 @@ def _health(status: Status, now: datetime) -> tuple[Any, ...]:
 
 
 def _verdicts(status: Status) -> list[tuple[Any, ...]]:
-    """Verdicts; before traffic what they wait for, too; and of one that begins to fail every look: how it lies over them decides.
+    """Verdicts; before traffic what they wait for, too; when one was given for good; and of one that begins to fail every look: how it lies over them decides.
 
     While paused nothing waits for a Pass, so that only what is bad or becomes so counts.
     """
@@ -89,7 +89,8 @@ def _verdict(gate: GateStatus) -> tuple[Any, ...]:
         return (gate.name, gate.verdict, gate.reason, gate.failing_since)
     growing = gate.evidence if _is_growing(gate) else None
     waits_for = gate.reason if gate.run is Run.BEFORE_TRAFFIC else None
-    return (gate.name, gate.verdict, waits_for, growing, gate.breaches)
+    judged = gate.judged.at if gate.judged is not None else None
+    return (gate.name, gate.verdict, waits_for, growing, gate.breaches, judged)
 
 
 def _is_bad(gate: GateStatus) -> bool:

@@ -202,7 +202,9 @@ def _advance_when_ready(seen: Observation, status: Status, plan: Plan) -> Decisi
 def _advance(seen: Observation, status: Status, plan: Plan, following: int) -> Decision:
     enough = float(analysis_in_force(plan, status).min_requests)
     references = frozen_references(status, following - 1, enough)
-    distributions = frozen_distributions(status, plan, seen.source, seen.long_window, following - 1)
+    distributions = frozen_distributions(
+        status, plan, seen.source, seen.long_window, step=following - 1, enough=enough
+    )
     status = status.model_copy(
         update={"reference": references, "reference_distributions": distributions}
     )

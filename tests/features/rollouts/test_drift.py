@@ -64,3 +64,24 @@ def test_an_equal_target_passes_and_is_held_against_the_last_distribution_at_100
     ends = _gate(status, "ends")
     assert (ends["verdict"], ends["reason"]) == ("Pass", "WithinLimit")
     assert "of the source's last" in ends["message"]
+
+
+def test_while_the_two_sides_get_different_prompts_nothing_that_is_compared_counts(
+    stage: Stage,
+) -> None:
+    """Its answers would fail it, but they may be answers to something else."""
+    asyncio.run(stage.slot.target.set(cut_short=0.4, tokens_per_letter=4.0))
+    stage.begin(gates=GATES)
+    condition = stage.wait_condition("AnalysisHealthy", "False", seconds=60)
+    assert condition["reason"] == "InputMixDiffers"
+    assert "different prompts" in condition["message"]
+    compared = ("first-token", "output-length", "ends")
+
+    def held() -> bool:
+        status = stage.status
+        return all(_gate(status, name)["reason"] == "InputMixDiffers" for name in compared)
+
+    stage.wait("every comparison held", held)
+    assert _gate(stage.status, "errors")["reason"] != "InputMixDiffers"
+    assert stage.targets == [0, 25]
+    assert stage.phase == "Progressing"

@@ -209,7 +209,11 @@ def test_what_was_not_told_is_no_pass() -> None:
 def kept(n: float, shares: tuple[float, ...] = SHORT) -> dict[str, Any]:
     seen = reading(n, {"OutputTokens": lengths(n, shares)})
     before = status(50, 8)
-    return {"reference_distributions": frozen_distributions(before, plan(), seen, 300.0, 3)}
+    return {
+        "reference_distributions": frozen_distributions(
+            before, plan(), seen, 300.0, step=3, enough=300
+        )
+    }
 
 
 def test_at_100_the_last_distribution_of_the_source_stands_for_it_and_a_fail_pauses() -> None:
@@ -245,7 +249,10 @@ def test_a_source_with_too_few_requests_leaves_no_reference() -> None:
 def test_at_100_the_reference_of_before_stays() -> None:
     before = status(100, 8, **kept(4000))
     seen = reading(9000, {"OutputTokens": lengths(9000, LONG)})
-    assert frozen_distributions(before, plan(), seen, 300.0, 4) == before.reference_distributions
+    assert (
+        frozen_distributions(before, plan(), seen, 300.0, step=4, enough=300)
+        == before.reference_distributions
+    )
 
 
 def test_classes_are_compared_with_frozen_classes() -> None:
@@ -255,7 +262,7 @@ def test_classes_are_compared_with_frozen_classes() -> None:
     )
     with_classes = plan(gate)
     was = reading(4000, {"FinishReason": Classes({"stop": 3900.0, "length": 100.0})})
-    frozen = frozen_distributions(status(50, 8), with_classes, was, 300.0, 3)
+    frozen = frozen_distributions(status(50, 8), with_classes, was, 300.0, step=3, enough=300)
     alone = look({}, {"FinishReason": Classes({"stop": 3900.0, "repetition": 500.0})})
     found = judged(with_classes, status(100, 8, reference_distributions=frozen), alone)
     assert found.reason == "DriftedFromReference"

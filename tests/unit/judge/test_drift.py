@@ -155,6 +155,19 @@ def test_raw_scores_and_labels_are_judged() -> None:
     assert found.verdict is Verdict.FAIL
 
 
+def test_labels_in_arrays_are_the_labels_they_hold() -> None:
+    random = np.random.default_rng(2)
+    for labels in (
+        random.integers(-3, 9, 500),
+        random.integers(0, 10**9, 50),
+        random.normal(size=9),
+    ):
+        pair, same = of_labels(labels, labels[:7]), of_labels(labels.tolist(), labels[:7].tolist())
+        assert sorted(zip(pair.source, pair.target, strict=True)) == sorted(
+            zip(same.source, same.target, strict=True)
+        )
+
+
 def test_a_missing_number_is_refused() -> None:
     with pytest.raises(ValueError, match="leave out what is missing"):
         of_numbers([1.0, float("nan")], [1.0])
