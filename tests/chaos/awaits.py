@@ -81,7 +81,7 @@ class Injector:
 
     def arm(self, site: str, fault: str) -> None:
         self.site, self.fault, self.armed = site, fault, True
-        self.hanging.clear()
+        self.hanging = asyncio.Event()  # an event belongs to the loop that first waits for it
 
     async def at(self, site: str, value: Awaitable[Any]) -> Any:
         if not self.armed or site != self.site:

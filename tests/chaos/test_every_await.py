@@ -31,7 +31,7 @@ from cutover.traffic.watch import RouteWatches
 from cutover.wiring import KNOWN, LabelledSecrets, PooledAdapters, SteadyClock
 from tests.chaos.awaits import FAULTS, InjectedError, Injector, injected, sites
 from tests.features.rollouts.stage import Stage
-from tests.lab import OPERATOR
+from tests.lab import OPERATOR, Traffic
 from tests.lab.routes import external_service, http_route
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
@@ -120,13 +120,19 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-def ground(module_stage: Stage) -> Ground:
+def ground(module_stage: Stage) -> Iterator[Ground]:
     module_stage.send(rate=50)
+    # The target has callers of its own, so that looks may find enough in the guards' short windows.
+    log = module_stage.folder / "callers.log"
+    callers = Traffic(
+        module_stage.lab, "target.example", 50, log=log, target=module_stage.slot.target.url
+    )
     kubeconfig = module_stage.folder / "operator.kubeconfig"
     kubeconfig.write_text(
         module_stage.cluster.kubeconfig_for(user=OPERATOR, namespace=module_stage.namespace)
     )
-    return Ground(module_stage, kubeconfig)
+    with callers:
+        yield Ground(module_stage, kubeconfig)
 
 
 @pytest.fixture(scope="module")
