@@ -132,6 +132,7 @@ def ground(module_stage: Stage) -> Iterator[Ground]:
         module_stage.cluster.kubeconfig_for(user=OPERATOR, namespace=module_stage.namespace)
     )
     with callers:
+        module_stage.wait("the target's callers", lambda: len(callers.records()) > 300, 60)
         yield Ground(module_stage, kubeconfig)
 
 

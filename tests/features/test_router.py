@@ -156,6 +156,7 @@ async def test_the_claim_alone_is_written_and_removed(make: Make) -> None:
     assert (seen.claim, seen.claim_text) == (None, None)
 
 
+@pytest.mark.parametrize("make", ["newest"], indirect=True)  # it waits for a gateway's answer
 async def test_writing_what_is_there_writes_nothing(make: Make) -> None:
     subject = make()
     subject.create(PAIR)
