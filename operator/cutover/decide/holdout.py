@@ -21,7 +21,9 @@ AHEAD: Final = timedelta(minutes=5)
 
 
 def results_wanted(plan: Plan, status: Status) -> tuple[ResultsWanted, ...]:
-    """The evaluations to be read now: of gates that have not passed once and for all."""
+    """The evaluations to be read now: none while paused, and none of a gate that passed once and for all."""
+    if status.pause is not None:
+        return ()
     passed = {gate.name for gate in status.gates if gate.stands}
     return tuple(
         ResultsWanted(gate.name, gate.holdout.results.source, gate.holdout.results.target)
@@ -57,14 +59,18 @@ def judge_holdout_gate(plan: Plan, gate: Gate, before: GateStatus | None, look: 
     assert gate.holdout is not None  # noqa: S101 - the caller looked
     if gate.holdout.results is None:
         return judge_asked(plan, gate, before, look)
-    return Told(_on_results(gate, gate.holdout, look))
+    return Told(_on_results(gate, gate.holdout, before, look))
 
 
 # --- evaluated elsewhere ------------------------------------------------------------------------
 
 
-def _on_results(gate: Gate, wanted: HoldoutGate, look: FullLook) -> Judgement:
+def _on_results(
+    gate: Gate, wanted: HoldoutGate, before: GateStatus | None, look: FullLook
+) -> Judgement:
     seen = look.results.get(gate.name)
+    if seen is None and before is not None:
+        return _as_before(before)
     if seen is None:
         message = f"{gate.name}: the results of both sides are being read"
         return Judgement(Verdict.INCONCLUSIVE, "Reading", message)
@@ -76,6 +82,22 @@ def _on_results(gate: Gate, wanted: HoldoutGate, look: FullLook) -> Judgement:
     if isinstance(contrast, Unusable):
         return missing_verdict(Gap(Missing.UNUSABLE, f"{gate.name}: {contrast.why}"))
     return judge_holdout(rule_of(gate), contrast)
+
+
+def _as_before(before: GateStatus) -> Judgement:
+    """Nothing was read at this look, as while paused and after a restart: what was known still is."""
+    return Judgement(
+        before.verdict,
+        before.reason,
+        before.message,
+        value=before.value,
+        bound=before.bound,
+        source_count=before.source_count or 0.0,
+        target_count=before.target_count or 0.0,
+        final=before.final,
+        pauses=before.pauses,
+        unit=before.unit,
+    )
 
 
 def _both(

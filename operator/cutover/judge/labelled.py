@@ -1,8 +1,9 @@
 """What a holdout gate makes of both sides' answers to labelled golden inputs, as they come in."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -24,6 +25,10 @@ from cutover.judge.scores import F1
 
 UNREADABLE: Final = "\0"
 """The class of an answer that holds none: no label is written so."""
+MOST_CLASSES: Final = 200
+"""With more, answers are texts and no classes."""
+Triple = tuple[Any, Any, Any]
+"""Label, the source's answer, the target's."""
 SHARES: Final = frozenset({HoldoutMetric.ACCURACY, HoldoutMetric.EXACT_MATCH})
 NUMBERS: Final = frozenset({HoldoutMetric.MAE, HoldoutMetric.RMSE})
 
@@ -84,39 +89,32 @@ class Silence:
         return self if readable else replace(self, unreadable=self.unreadable + 1)
 
 
-class Scores:
-    """Every item's label and both scores; older ones stay what they were, without copying at each step."""
+class Kept:
+    """Every item's label and both answers; older ones stay what they were, without copying at each step."""
 
-    def __init__(self, kept: "list[tuple[bool, float, float]] | None" = None, size: int = 0):
+    def __init__(self, kept: "list[Triple] | None" = None, size: int = 0) -> None:
         self._kept = [] if kept is None else kept
         self._size = size
 
-    def plus(self, is_positive: bool, source: float, target: float) -> "Scores":  # noqa: FBT001
+    def plus(self, triple: Triple) -> "Kept":
         """Add one item."""
         kept = self._kept if len(self._kept) == self._size else self._kept[: self._size]
-        kept.append((is_positive, source, target))
-        return Scores(kept, self._size + 1)
+        kept.append(triple)
+        return Kept(kept, self._size + 1)
 
     def __len__(self) -> int:
         return self._size
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Scores) and self.kept == other.kept
+        return isinstance(other, Kept) and self.triples == other.triples
 
     def __hash__(self) -> int:
         return hash(self._size)
 
     @property
-    def kept(self) -> list[tuple[bool, float, float]]:
-        """Positive or not, the source's score, the target's."""
+    def triples(self) -> list[Triple]:
+        """All of them, in the order in which they came."""
         return self._kept[: self._size]
-
-    def contrast(self) -> Contrast | Undefined:
-        """Compare the sides' rankings."""
-        if not self._size:
-            return paired.NO_ITEMS
-        positive, source, target = (np.array(one) for one in zip(*self.kept, strict=True))
-        return paired.auroc(positive, source, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +133,9 @@ class LabelledFold:
     """Both right, only the source, only the target, neither."""
     errors: ErrorSums = field(default_factory=lambda: ErrorSums(1.0))
     cells: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    """How often each (label, source, target) occurs; never changed in place."""
-    scores: Scores = field(default_factory=Scores)
+    """Of binary F1: how often each (label, source, target) occurs; never changed in place."""
+    kept: Kept = field(default_factory=Kept)
+    """Of metrics that take every item."""
 
     @classmethod
     def of(cls, task: Task) -> Self:
@@ -208,13 +207,14 @@ class LabelledFold:
             )
         if self.task.metric is HoldoutMetric.F1:
             cell = self._class(label), self._class(source), self._class(target)
+            if self.task.average is not Average.BINARY:
+                return replace(self, kept=self.kept.plus(cell))
             return replace(self, cells={**self.cells, cell: self.cells.get(cell, 0) + 1})
         if source is None or target is None:
             return self
         if self.task.metric is HoldoutMetric.AUROC:
-            is_positive = label == self.task.positive
-            added = self.scores.plus(is_positive, float(source), float(target))
-            return replace(self, scores=added)
+            triple = (label == self.task.positive, float(source), float(target))
+            return replace(self, kept=self.kept.plus(triple))
         added_errors = self.errors.plus(float(label), float(source), float(target))
         return replace(self, errors=added_errors)
 
@@ -234,14 +234,25 @@ class LabelledFold:
             items = sum(self.shares)
             return PairedShares(items, both, only_source, only_target) if items else paired.NO_ITEMS
         if self.task.metric is HoldoutMetric.F1:
-            positive = "+" if self.task.average is Average.BINARY else ""
-            found = paired.f1_of(F1(self.task.average, positive), self.cells)
-            if isinstance(found, Undefined) and self.task.average is Average.BINARY:
-                return replace(found, why=found.why.replace("class +", "class"))
-            return found
+            return self._f1()
         if self.task.metric is HoldoutMetric.AUROC:
-            return self.scores.contrast()
+            return _ranked(self.kept.triples)
         return self.errors.contrast()
+
+    def _f1(self) -> Contrast | Undefined:
+        if self.task.average is Average.BINARY:
+            found = paired.f1_of(F1(Average.BINARY, "+"), self.cells)
+            if isinstance(found, Undefined) and self.cells:
+                return Undefined("neither labels nor answers hold the positive label")
+            return found
+        triples: Counter[Any] = Counter(self.kept.triples)
+        classes = {name for triple in triples for name in triple}
+        if len(classes) > MOST_CLASSES:
+            return Undefined(
+                f"labels and answers hold {len(classes):,} classes, more than {MOST_CLASSES}: correct"
+                " holdout.prediction, or use Accuracy"
+            )
+        return paired.f1_of(F1(self.task.average), triples)
 
     def numbers(self) -> list[float]:
         """All that is needed to go on after a restart; empty where it takes every item."""
@@ -288,6 +299,14 @@ def _counted(
         only_target + (target and not source),
         neither + (not source and not target),
     )
+
+
+def _ranked(triples: Sequence[Triple]) -> Contrast | Undefined:
+    """Compare the sides' rankings."""
+    if not triples:
+        return paired.NO_ITEMS
+    positive, source, target = (np.array(one) for one in zip(*triples, strict=True))
+    return paired.auroc(positive, source, target)
 
 
 CELLS: Final = tuple((label, s, t) for label in "+-" for s in "+-" for t in "+-")

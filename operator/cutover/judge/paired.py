@@ -97,22 +97,20 @@ def _pairs(triples: Mapping[tuple[str, str, str], int], side: int) -> Mapping[tu
 
 
 def _most_changed(scored: Scored) -> float:
-    """By how much one other answer can change an F1 at most."""
+    """By how much one other answer can change an F1 at most: a right one that becomes a wrong one.
+
+    Of the wrong ones those that name a rare class do the most harm.
+    """
     value = scored.value or 0.0
-    names = sorted(scored.classes)
+    rarest = sorted(scored.classes, key=lambda name: scored.classes[name].label)[:3]
     largest = 0.0
-    for label in names:
-        for wrong in _worst(scored, label, names):
+    for label in scored.classes:
+        if not scored.classes[label].both:
+            continue
+        for wrong in [name for name in rarest if name != label] or [f"not {label}"]:
             changed = scored.changed(without=(label, label), instead=(label, wrong))
-            if scored.classes[label].both and changed is not None:
-                largest = max(largest, abs(value - changed))
+            largest = max(largest, abs(value - changed) if changed is not None else 0.0)
     return largest
-
-
-def _worst(scored: Scored, label: str, names: Sequence[str]) -> list[str]:
-    """The rarest other classes: their F1 suffers most from one answer too many."""
-    others = [name for name in names if name != label] or [f"not {label}"]
-    return sorted(others, key=lambda name: scored.classes[name].label if name in names else 0)[:3]
 
 
 def _jackknife(left_out: Floats, times: npt.NDArray[np.int64]) -> float:

@@ -36,7 +36,7 @@ from cutover.observe.beside import Asked, Beside
 from cutover.observe.memory import Memory
 from cutover.observe.past import forget, recall
 from cutover.observe.replaying import attend
-from cutover.observe.results import attend_results
+from cutover.observe.results import attend_results, forget_results
 from cutover.observe.values import ask_values
 from cutover.ports import Adapters, Metrics, NotWritten, Replayer, Rollouts
 
@@ -197,7 +197,12 @@ def end_beside(memory: Memory) -> None:
 def _results(
     thing: Object, plan: Plan | None, want: Wanted, memory: Memory, adapters: Adapters
 ) -> Mapping[str, ResultsSeen]:
-    """Evaluations are read on from full look to full look; a look of the guards leaves them alone."""
+    """Evaluations are read on from full look to full look; a look of the guards leaves them alone.
+
+    What was read before a pause ended says nothing of what was mended during it.
+    """
+    if thing.status.pause is not None:
+        forget_results(memory)
     if plan is None or want.long_window is None:
         return {}
     holder = f"{thing.namespace}/{thing.name}"

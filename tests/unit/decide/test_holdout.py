@@ -8,13 +8,15 @@ import pytest
 
 from cutover.api.gates import Gate
 from cutover.api.holdout import HoldoutGate, HoldoutMetric, HoldoutResults
-from cutover.api.status import GateStatus, Phase, Plan, Status
+from cutover.api.status import GateStatus, PauseCause, PauseStatus, Phase, Plan, Status
 from cutover.api.verdict import Verdict
+from cutover.decide.alarms import unshown
 from cutover.decide.fulllook import FullLook
 from cutover.decide.holdout import judge_holdout_gate, results_wanted
 from cutover.decide.labelling import about_of
 from cutover.decide.observation import Gap, Missing, Refusal, ReplaySeen, ResultsWanted
 from cutover.decide.plan import resolve
+from cutover.decide.publishing import worth_writing
 from cutover.decide.replaying import replays_wanted
 from cutover.decide.telling import Told
 from cutover.judge.labelled import LabelledFold, Silence, Task
@@ -153,6 +155,24 @@ def test_each_thing_has_its_own_reason(source, target, verdict, reason, sentence
     assert sentence in judgement.message
 
 
+def test_a_look_that_read_nothing_leaves_the_verdict_as_it_was():
+    """Else a pause would hide what it was begun for."""
+    worse = told(FINE, {**FINE, "value": "0.85"})
+    before = GateStatus(
+        name="quality",
+        verdict=worse.verdict,
+        reason=worse.reason,
+        message=worse.message,
+        value=worse.value,
+        bound=worse.bound,
+        source_count=worse.source_count,
+        target_count=worse.target_count,
+        unit=worse.unit,
+    )
+    look = FullLook(UNREAD, UNREAD, 600.0, NOW, gathering=False)
+    assert judge_holdout_gate(PLAN, GATE, before, look).judgement == worse
+
+
 def test_only_what_no_further_look_can_change_is_final():
     few = {**FINE, "items": "2000"}
     assert told(few, few).final
@@ -170,6 +190,8 @@ def test_a_holdout_gate_runs_before_traffic_and_reads_until_it_has_passed():
         name="quality", verdict=Verdict.PASS, reason="", message="", run=plan.gates[0].time
     )
     assert results_wanted(plan, status.model_copy(update={"gates": [passed]})) == ()
+    pause = PauseStatus(cause=PauseCause.INCONCLUSIVE, since=NOW, message="")
+    assert results_wanted(plan, status.model_copy(update={"pause": pause})) == ()
 
 
 def test_one_configmap_cannot_be_both_sides_of_one_cluster():
@@ -331,3 +353,41 @@ def test_a_restart_asks_only_what_was_not_asked_and_knows_a_finished_verdict():
     judgement = judge_holdout_gate(plan, gate, few, look).judgement
     assert (judgement.reason, judgement.final) == ("TooFewItems", True)
     assert "too few items to show 1 %: about 299 would" in judgement.message
+
+
+# --- what follows -------------------------------------------------------------------------------
+
+
+def judged(verdict: Verdict, *, final: bool, only_reports: bool = False) -> tuple[Status, Plan]:
+    on_fail = "Report" if only_reports else "RollBack"
+    plan = in_force({"name": "quality", "holdout": RESULTS, "onFail": on_fail})
+    gate = GateStatus(
+        name="quality",
+        verdict=verdict,
+        reason="TooFewItems",
+        message="quality: too few",
+        final=final,
+        run=plan.gates[0].time,
+        on_fail=plan.gates[0].consequence,
+    )
+    return Status(plan=plan, phase=Phase.PROGRESSING, gates=[gate]), plan
+
+
+def test_what_no_look_will_decide_is_not_waited_for():
+    assert unshown(*judged(Verdict.INCONCLUSIVE, final=True)) == "quality: too few"
+
+
+def test_what_a_look_may_decide_is_waited_for():
+    assert unshown(*judged(Verdict.INCONCLUSIVE, final=False)) is None
+
+
+def test_a_gate_that_only_reports_holds_up_nothing():
+    assert unshown(*judged(Verdict.INCONCLUSIVE, final=True, only_reports=True)) is None
+
+
+def test_what_a_gate_before_traffic_waits_for_is_worth_a_write():
+    status, _ = judged(Verdict.INCONCLUSIVE, final=False)
+    (gate,) = status.gates
+    other = gate.model_copy(update={"reason": "NoData", "message": "not there yet"})
+    changed = status.model_copy(update={"gates": [other]})
+    assert worth_writing(status, changed, NOW, NOW)

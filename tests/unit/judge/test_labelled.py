@@ -209,6 +209,19 @@ def test_an_older_fold_stays_what_it_was():
     first = folded(task, [(1, numbers(0.9), numbers(0.1)), (0, numbers(0.1), numbers(0.9))])
     one = first.paired(item(1), numbers(0.8), numbers(0.8))
     other = first.paired(item(0), numbers(0.3), numbers(0.2))
-    assert (len(first.scores), len(one.scores), len(other.scores)) == (2, 3, 3)
-    assert list(one.scores.kept)[-1] == (True, 0.8, 0.8)
-    assert list(other.scores.kept)[-1] == (False, 0.3, 0.2)
+    assert (len(first.kept), len(one.kept), len(other.kept)) == (2, 3, 3)
+    assert one.kept.triples[-1] == (True, 0.8, 0.8)
+    assert other.kept.triples[-1] == (False, 0.3, 0.2)
+
+
+def test_texts_are_no_classes():
+    rows = [(f"label {n}", Text(f"said {n}"), Text(f"said {n}")) for n in range(101)]
+    found = folded(Task(HoldoutMetric.F1, Average.MACRO), rows).contrast()
+    assert isinstance(found, Undefined)
+    assert found.why.startswith("labels and answers hold 202 classes, more than 200")
+
+
+def test_a_binary_f1_without_any_positive_is_not_defined():
+    task = Task(HoldoutMetric.F1, Average.BINARY, positive="spam")
+    found = folded(task, [("ham", Text("ham"), Text("ham"))] * 3).contrast()
+    assert found == Undefined("neither labels nor answers hold the positive label")
