@@ -18,7 +18,7 @@ def _one(law: int, fault: str, file: str, old: str, new: str) -> Mutation:
 
 
 _VERDICT = """\
-    status = _looked(seen, status, plan)
+    before, status = status, _looked(seen, with_facts(seen, status, plan), plan)
     alarm = alarms.failed(status) or alarms.overdue(seen, status, plan)
     if alarm is not None:
         return roll_back(seen, status, alarm)

@@ -199,7 +199,7 @@ def going_on(stored: Streak | None, status: Status, now: datetime) -> Streak | N
     The status tells it a minute late at most while nothing pauses it.
     """
     late = timedelta(0) if status.pause else NUMBERS_EVERY
-    if stored is None or not timedelta(0) <= now - stored.seen_at <= STALE_AFTER + late:
+    if stored is None or abs(now - stored.seen_at) > STALE_AFTER + late:
         return None
     return Streak(since=stored.since, seen_at=now)
 
@@ -213,7 +213,7 @@ def resumed(status: Status, now: datetime) -> Probes:
     What was so longer ago than looks of the guards would let pass may have been mended and broken again.
     """
     known = status.probes
-    if known is None or known.at is None or not timedelta(0) <= now - known.at <= STALE_AFTER:
+    if known is None or known.at is None or abs(now - known.at) > STALE_AFTER:
         return Probes()
     return Probes(failures=known.failures, at=known.at, message=known.message)
 
