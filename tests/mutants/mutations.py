@@ -118,6 +118,17 @@ MUTATIONS = (
         "Verdict.INCONCLUSIVE",
     ),
     _one(
+        6,
+        "replicas that cannot be read are none",
+        "health.py",
+        """    if not isinstance(found, Replicas) or found.at is None:
+        return None
+""",
+        """    if not isinstance(found, Replicas) or found.at is None:
+        return 0
+""",
+    ),
+    _one(
         7,
         "a lost status is forgotten after one look that could not go on",
         "entering.py",

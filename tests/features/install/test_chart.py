@@ -141,6 +141,11 @@ NAMESPACED: list[tuple[str, str, str, bool]] = [
     ("get", "/secrets", "shared", True),
     ("list", "/secrets", "shared", False),
     ("get", "/secrets", "kube-system", False),
+    ("get", "apps/deployments", "inference", True),
+    ("get", "serving.kserve.io/inferenceservices", "staging", True),
+    ("get", "apps/deployments", "shared", False),
+    ("list", "apps/deployments", "inference", False),
+    ("patch", "apps/deployments", "inference", False),
     ("create", "coordination.k8s.io/leases", "cutover-system", True),
 ]
 

@@ -36,7 +36,7 @@ def world_of(**more: Any) -> World:
     given = brisk(**more)
     for side in ("source", "target"):
         workload = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llama-chat"}
-        given[side] = {**given[side], "workload": workload}
+        given[side] = {**given[side], "workload": workload, "endpoint": {"url": "http://m:8000"}}
     return healthy(brisk_world(given))
 
 
@@ -305,6 +305,39 @@ def test_the_first_weight_waits_for_a_target_that_is_ready(what: str, expected: 
     world.run(40.0)
     assert weights_written(world) == [10]
     assert [said.reason for _, said in world.events].count(expected) == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "guard", "said"),
+    [
+        (
+            "no replica",
+            "NoReadyReplica",
+            "Deployment llama-chat of the target has no ready replica",
+        ),
+        ("workload forbidden", None, "spec.target.workload: forbidden"),
+        ("workload not asked", None, "spec.target.workload: has not been read yet"),
+        ("probes fail", "FailedProbes", "the target's endpoint: answered 503"),
+        ("probe unsent", "FailedProbes", "spec.target.endpoint: no such Secret"),
+    ],
+)
+def test_nothing_begins_with_a_target_that_cannot_be_looked_at(
+    what: str, guard: str | None, said: str
+) -> None:
+    """Before anything was moved what is named must be readable; a guard that is off asks for nothing."""
+    world = world_of()
+    chaos._health(world, "target", what, 60.0)
+    world.run(50.0)
+    assert world.status.phase == "Preflight"
+    assert f"preflight: {said}" in world.status.message
+    assert not world.route.changes
+    world.run(30.0)
+    assert world.status.phase == "Progressing"
+    if guard is not None:
+        world = world_of(guards={"disabled": [guard]})
+        chaos._health(world, "target", what, 60.0)
+        world.run(30.0)
+        assert world.status.phase == "Progressing"
 
 
 CAPACITY = {"concurrencyPerReplica": 4, "headroom": "80%"}

@@ -181,7 +181,7 @@ def test_a_decided_rollback_is_finished_without_the_rollouts_api_server(
 
 
 @tried
-@given(schedules(chaos.unknown_health, chaos.gaps, most=3), st.sampled_from([0, 1, None]))
+@given(schedules(chaos.gaps, chaos.conflicts, most=3), st.sampled_from([0, 1, None]))
 def test_a_source_that_is_too_small_keeps_nobody_from_going_back_to_it(
     events: list[Event], ready: int | None
 ) -> None:
