@@ -84,4 +84,4 @@ bench: lab ## Time from a breach to the last request on the target; 200 rollouts
 
 .PHONY: bench-judge
 bench-judge: $(READY) ## Simulate whole plans: false rollbacks, completion, power
-	@PYTHONPATH=. $(BIN)/python -m tests.bench.judge
+	@PYTHONPATH=. nice -n 15 $(BIN)/python -m tests.bench.characteristics

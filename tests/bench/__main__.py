@@ -1,6 +1,6 @@
 """How quick is the operator, and what does it cost? `make bench`, or parts of it:
 
-    python -m tests.bench [breach] [shared] [looks] [writes] [drift] [--runs 20] [--rate 160] [--rollouts 200]
+    python -m tests.bench [breach] [shared] [looks] [writes] [drift] [judging] [--runs 20] [--rate 160] [--rollouts 200]
 
 Everything is real but the size: API servers, Envoy, Prometheus, `python -m cutover` as installed. It
 prints figures and asserts none; every figure stands beside the load average it was taken under.
@@ -13,13 +13,13 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import breach, drift, looks, shared, writes
+from tests.bench import breach, drift, judging, looks, shared, writes
 from tests.bench.figures import load
 from tests.bench.staging import Scene
 from tests.features.rollouts.stage import install
 from tests.lab import Lab
 
-PARTS = ("breach", "shared", "looks", "writes", "drift")
+PARTS = ("breach", "shared", "looks", "writes", "drift", "judging")
 
 
 def main() -> None:
@@ -33,6 +33,12 @@ def main() -> None:
     parts = wanted.parts or PARTS
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if "judging" in parts:
+        judging.measure()
+    if "drift" in parts:
+        drift.measure()
+    if {"judging", "drift"}.issuperset(parts):
+        return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cutover-bench-")))
         running = os.environ.get("CUTOVER_LAB_DIR")
@@ -52,8 +58,6 @@ def main() -> None:
             looks.measure(scene, wanted.rate)
         if "writes" in parts:
             writes.measure(scene, wanted.seconds, wanted.rate)
-        if "drift" in parts:
-            drift.measure()
 
 
 if __name__ == "__main__":

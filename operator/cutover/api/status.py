@@ -136,7 +136,7 @@ class EvidenceSums(Wire):
 
 
 class FrozenReference(Wire):
-    """The source's evidence of the last step that had enough of it."""
+    """The source's evidence of the last steps that had enough of it."""
 
     gate: str
     share: float

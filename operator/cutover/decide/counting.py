@@ -15,7 +15,7 @@ from cutover.decide.fulllook import FullLook, both_windows
 from cutover.decide.observation import Gap, Missing, WindowReading
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.errors import ErrorRule, judge_errors
-from cutover.judge.evidence import Count, Evidence, Reference, SideSums, accumulate, freeze
+from cutover.judge.evidence import Count, Evidence, Reference, SideSums, accumulate, freeze, pooled
 from cutover.judge.histogram import Buckets, aligned, share_above, snap
 from cutover.judge.latency import LatencyRule, judge_latency
 from cutover.judge.verdict import Judgement
@@ -201,7 +201,7 @@ def reference_for(status: Status, gate: str, evidence: Evidence, weight: float) 
         return None
     if weight < 100 and evidence.source.n * 10 >= min(evidence.target.n, frozen.requests):
         return None
-    return Reference(frozen.share, frozen.requests, frozen.correlation, frozen.look_size)
+    return _as_reference(frozen)
 
 
 MOST_HISTORY = 0.025
@@ -219,12 +219,17 @@ def history_correlation(status: Status, gate: str) -> float:
 
 
 def frozen_references(status: Status, step: int, enough: float) -> list[FrozenReference]:
-    """The references to keep when a step ends: this step's, where the source had enough requests."""
+    """The references to keep when a step ends: this step's, where the source had enough requests.
+
+    Steps that follow one another count together. A pause or approval between them begins anew, since rates
+    move with the time of day; so does what was measured before the first step, of which no looks are known.
+    """
     kept = {one.gate: one for one in status.reference}
     for gate in status.gates:
         evidence = evidence_of(gate)
         reference = freeze(evidence)
         if reference is not None and reference.n >= enough and (status.weights.applied or 0) < 100:
+            reference = pooled(_before(kept.get(gate.name), step), reference)
             kept[gate.name] = FrozenReference(
                 gate=gate.name,
                 share=reference.share,
@@ -234,6 +239,17 @@ def frozen_references(status: Status, step: int, enough: float) -> list[FrozenRe
                 step=step,
             )
     return list(kept.values())
+
+
+def _before(kept: FrozenReference | None, step: int) -> Reference | None:
+    """The reference that the step before this one left, if it did."""
+    if kept is None or kept.step != step - 1 or kept.look_size <= 1:
+        return None
+    return _as_reference(kept)
+
+
+def _as_reference(kept: FrozenReference) -> Reference:
+    return Reference(kept.share, kept.requests, kept.correlation, kept.look_size)
 
 
 def evidence_of(gate: GateStatus | None) -> Evidence:

@@ -151,6 +151,28 @@ def freeze(evidence: Evidence) -> Reference | None:
     return Reference(source.count.share, source.n, correlation(source), source.look_size)
 
 
+MOST_OLDER = 3.0
+"""Older steps count at most this many times as much as the newest: it is the newest that stands for now."""
+
+
+def pooled(older: Reference | None, newer: Reference) -> Reference:
+    """The source over several steps as one reference.
+
+    Levels wander from minute to minute. One step's evidence is a few minutes of it: held against that
+    alone, an equal target looks worse (or better) for as long as the last step lasts.
+    """
+    if older is None:
+        return newer
+    n = min(older.n, MOST_OLDER * newer.n)
+    total = n + newer.n
+    return Reference(
+        share=(older.share * n + newer.share * newer.n) / total,
+        n=total,
+        correlation=max(older.correlation, newer.correlation),
+        look_size=(older.look_size * n + newer.look_size * newer.n) / total,
+    )
+
+
 def correlation(*sides: SideSums) -> float:
     """Within-look (intraclass) correlation r of bad requests, 0-1, pooled over the sides.
 

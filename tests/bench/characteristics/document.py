@@ -1,0 +1,255 @@
+"""docs/operating-characteristics.md, written from results; and the same tables for the terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from cutover.judge.wording import about
+from tests.bench.characteristics import preflight
+from tests.bench.characteristics.figures import PlanFigures, PowerFigures, Results
+from tests.bench.characteristics.fixed_size import least_median
+from tests.bench.characteristics.outcome import End
+from tests.bench.characteristics.plans import MADE
+from tests.bench.characteristics.text import (
+    NONE,
+    hours,
+    percent_of,
+    power_verdict,
+    share_of,
+    verdict,
+)
+from tests.bench.characteristics.worlds import CHANGES, WEIGHTS, WORLDS, Change, World
+
+ALTERNATIVES = tuple(rule for rule in MADE if rule != "cutover")
+
+INTRODUCTION = """\
+# Operating characteristics
+
+What the judging gets wrong, how often, and how soon it gets it right. Everything here is simulated with a seed and
+judged by the operator's own code (`cutover.judge`); `{command}` writes this file again, figure for figure.
+`make bench-judge` prints the same tables from fewer plans in a few minutes.
+
+A plan is 7 steps (1, 5, 10, 25, 50, 75, 100 %) under the default analysis: 5 gates (4 latency gates with at most
+5 % of requests above the edge and a margin of 2.5 percentage points, 1 error gate with at most 1 % and twice the
+source's share), a look every 30 s, of 1,000 requests unless said otherwise, settle 2 min, minDuration 5 min,
+maxDuration 60 min, minRequests 300. It ends *finished*, *rolled back by a gate*, *rolled back by a guard*, *paused* (a
+Fail at 100 %, against the source's frozen evidence) or *out of time* (a step still Inconclusive after maxDuration,
+which pauses too). Every share stands with its 95 % Clopper–Pearson interval in percent and the number of plans, n.
+
+- **steady**: 1,000 requests in every look, all independent; nothing moves. The world that formulas assume.
+- **real**: the load swings by ±40 % over the day, arrivals are Poisson, latencies are lognormal about levels that
+  wander (AR(1), 0.8 from look to look) by 5 % on both sides together and by 2 % on each side alone: two sides
+  that are "identical" differ a little at any time. **rough**: by 10 % together and by 3 % alone.
+- **bursts**: errors come in bursts. Each look's share of errors is drawn from a Beta distribution with a within-look
+  correlation of 0.05, for each side by itself. At 0.3 % that means no errors in most looks and 5 % in some.
+"""
+
+WHY = """\
+## Goals that are not met, and what can be promised
+
+{unmet}
+
+- **Bursty errors.** A look of 1,000 requests in which errors correlate at 0.05 is worth 1,000 / (1 + 999 · 0.05) = 20
+  independent requests. Below the limit of 1 % nothing can be proven from some ten errors' worth of evidence in an
+  hour: the plan is held (never passed, seldom rolled back) and pauses for a person. Raising the rate does not
+  help, since the requests of one look stay correlated; a longer `maxDuration` does. What is promised under bursts
+  is that gates do not take them for a bad target.
+- **Few requests.** See *Slow services*: at 3 requests a second the first weight that can be judged within an hour is
+  higher than 1 %; the plan should begin there.
+- **What no rule can see.** Below *What is not caught*: a share that triples below the limit, or moves within the
+  margin, is not told from an equal one at small weights; that is what a margin means.
+"""
+
+
+GUARDS = """\
+Guards are limits without statistics (20 % errors, 50 % slow): a burst that breaks one rolls back at once, and is
+meant to.
+"""
+ONCE = """\
+One step with a worse target. *Best fixed-size test*: the fewest looks after which a test of the same level, looking
+once, catches 99 % (on steady traffic). The median is to be at most twice that, or five looks.
+"""
+
+
+def paragraphs(results: Results, command: str) -> str:
+    """Everything, as Markdown."""
+    parts = [
+        INTRODUCTION.format(command=command),
+        "![The figures as a plot](operating-characteristics.png)\n",
+        "## Whole plans under the operator's rule\n",
+        table(*plan_table(results)),
+        GUARDS,
+        "## The same data under the usual alternatives\n",
+        "\n".join(f"- **{rule}**: {MADE[rule]}." for rule in MADE) + "\n",
+        "Rolled back (by gates, or guards where the rule has them), then finished, in percent.\n",
+        table(*alternatives_table(results)),
+        "At 100 % neither alternative has a source to compare with; Kayenta's passes unseen.\n",
+        "## How soon a worse target is caught\n",
+        ONCE,
+        table(*power_table(results, caught=True)),
+        "The alternatives on the same data: caught within their step (10 looks, or 50).\n",
+        table(*power_alternatives(results, caught=True)),
+        "## What is not caught\n",
+        "Each stays under the limit or within what the gate allows. *Passed* steps let it through.\n",
+        table(*power_table(results, caught=False)),
+        table(*power_alternatives(results, caught=False)),
+        slow_services(results),
+        WHY.format(unmet=unmet_goals(results)),
+    ]
+    return "\n".join(parts)
+
+
+Table = tuple[Sequence[str], list[list[str]]]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _by_world(results: Results) -> dict[tuple[str, str], PlanFigures]:
+    return {(one.world, one.rule): one for one in results.plans}
+
+
+def plan_table(results: Results) -> Table:
+    head = (
+        "world", "n", "rolled back by gates, %", "by guards, %", "finished, %", "paused", "out of time",
+        "time to finish: median (5–95 %)", "held or broken by", "goal",
+    )  # fmt: skip
+    found = _by_world(results)
+    rows = [
+        plan_row(world, row)
+        for world in WORLDS
+        if (row := found.get((world.name, "cutover"))) is not None
+    ]
+    return head, rows
+
+
+def plan_row(world: World, row: PlanFigures) -> list[str]:
+    return [
+        world.name,
+        f"{row.n:,}",
+        share_of(row.count(End.ROLLED_BACK), row.n),
+        share_of(row.count(End.GUARD), row.n),
+        share_of(row.count(End.PASSED), row.n),
+        percent_of(row.count(End.PAUSED), row.n),
+        percent_of(row.count(End.OUT_OF_TIME), row.n),
+        hours(row),
+        row.blame or NONE,
+        verdict(world, row),
+    ]
+
+
+def alternatives_table(results: Results) -> Table:
+    found = _by_world(results)
+    rows = []
+    for world in WORLDS:
+        cells = [found.get((world.name, rule)) for rule in MADE]
+        if any(cells):
+            rows.append([world.name, *(_both(cell) for cell in cells)])
+    return ("world", *MADE), rows
+
+
+def _both(row: PlanFigures | None) -> str:
+    if row is None:
+        return NONE
+    back = row.count(End.ROLLED_BACK, End.GUARD)
+    return f"{share_of(back, row.n)}; {share_of(row.count(End.PASSED), row.n)} (n={row.n:,})"
+
+
+def _changes(caught: bool) -> list[Change]:
+    return [change for change in CHANGES if bool(change.by_look) is caught]
+
+
+def _by_change(results: Results) -> dict[tuple[str, str], PowerFigures]:
+    return {(one.change, one.rule): one for one in results.power}
+
+
+def power_table(results: Results, *, caught: bool) -> Table:
+    head = (
+        "change", "n", "by look", "caught by then, %", "caught within the hour, %", "passed, %", "median look", "99 % by look",
+        "best fixed-size test", "median at most", "goal",
+    )  # fmt: skip
+    found = _by_change(results)
+    rows = [
+        power_row(change, row, results.fixed.get(change.name))
+        for change in _changes(caught)
+        if (row := found.get((change.name, "cutover"))) is not None
+    ]
+    return head, rows
+
+
+def power_row(change: Change, row: PowerFigures, fixed: int | None) -> list[str]:
+    latest = least_median(fixed)
+    return [
+        change.name,
+        f"{row.n:,}",
+        str(change.by_look or NONE),
+        share_of(row.by(change.by_look), row.n) if change.by_look else NONE,
+        share_of(row.caught, row.n),
+        share_of(row.passed, row.n),
+        str(row.median or NONE),
+        str(row.sure or NONE),
+        f"{fixed} looks" if fixed else "not within an hour",
+        str(latest or NONE),
+        power_verdict(change, row, fixed),
+    ]
+
+
+def power_alternatives(results: Results, *, caught: bool) -> Table:
+    found = _by_change(results)
+    rows = []
+    for change in _changes(caught):
+        cells = [found.get((change.name, rule)) for rule in ALTERNATIVES]
+        if any(cells):
+            shown = [f"{share_of(one.caught, one.n)}" if one else NONE for one in cells]
+            n = next(one.n for one in cells if one)
+            rows.append([change.name, f"{n:,}", *shown])
+    return ("change", "n", *ALTERNATIVES), rows
+
+
+SLOW = ((10.0, 0.03, 0.003), (3.0, 0.03, 0.003), (3.0, 0.01, 0.001))
+
+
+def slow_services(results: Results) -> str:
+    """What finishes at 10 and 3 requests a second, and that the forecast says so beforehand."""
+    del results
+    head = ("requests a second, shares", *(f"{weight} %" for weight in WEIGHTS))
+    rows = []
+    for rate, slow, failing in SLOW:
+        found = preflight.forecasts(rate, slow, failing)
+        cells = []
+        for weight in WEIGHTS:
+            worst = max(
+                (one for one in found if one.weight == weight),
+                key=lambda one: one.minutes or float("inf"),
+            )
+            if worst.minutes is None or worst.requests is None:
+                cells.append("no end in sight")
+                continue
+            fits = "" if worst.feasible else " **too long**"
+            cells.append(f"{worst.minutes:.0f} min ({worst.gate}, {about(worst.requests)}){fits}")
+        rows.append([f"{rate:g}/s, slow {100 * slow:g} %, errors {100 * failing:g} %", *cells])
+    return (
+        "## Slow services\n\nWhat the operator forecasts before anything moves"
+        " (`cutover.judge.comparison.requests_needed`): minutes of evidence at each weight, the gate that needs most, and"
+        " target requests; half of all steps take longer. The simulated plans at these rates are in the first table.\n\n"
+        + table(head, rows)
+    )
+
+
+def unmet_goals(results: Results) -> str:
+    found = _by_world(results)
+    lines = [
+        f"- {world.name}: {verdict(world, row)} ({share_of(row.count(End.ROLLED_BACK), row.n)} rolled back by gates,"
+        f" {share_of(row.count(End.PASSED), row.n)} finished, {hours(row)})"
+        for world in WORLDS
+        if (row := found.get((world.name, "cutover"))) is not None
+        and "not met" in verdict(world, row)
+    ]
+    powers = _by_change(results)
+    lines += [
+        f"- {change.name}: {told}"
+        for change in CHANGES
+        if (row_ := powers.get((change.name, "cutover"))) is not None
+        and "not met" in (told := power_verdict(change, row_, results.fixed.get(change.name)))
+    ]
+    return "\n".join(lines) or "All goals that are set are met."
