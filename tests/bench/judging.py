@@ -19,7 +19,7 @@ from cutover.decide.judging import judge_gates
 from cutover.decide.observation import SideReading, WindowReading
 from cutover.decide.plan import resolve
 from cutover.judge.histogram import Buckets
-from cutover.metrics.profiles import VLLM
+from cutover.metrics.profiles.llm import VLLM
 from tests.bench import figures
 from tests.fakes import plans
 
@@ -101,4 +101,3 @@ def measure() -> None:
         f"  median {spent[len(spent) // 2]:.2f} ms, 99 % {spent[int(len(spent) * 0.99)]:.2f} ms,"
         f" most {spent[-1]:.2f} ms"
     )
-

@@ -28,9 +28,7 @@ from tests.bench.characteristics.text import hours, power_verdict, share_of, ver
 from tests.bench.characteristics.worlds import CHANGES, WORLDS
 
 DOCS = Path(__file__).parents[3] / "docs"
-KEPT = DOCS / "operating-characteristics.json"
-DOCUMENT = DOCS / "operating-characteristics.md"
-PLOT = DOCS / "operating-characteristics.png"
+NAME = "operating-characteristics"
 COMMAND = "python -m tests.bench.characteristics --full --write-docs"
 FULL, FEW = 5000, 200
 
@@ -48,16 +46,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flush=True,
     )
     worlds = [one for one in WORLDS if chosen.only in one.name]
-    whole = run_worlds(worlds, size, _tell_plans)
-    power: list[PowerFigures] = []
-    fixed: dict[str, int | None] = {}
+
+    def whole_told(rows: list[PlanFigures], seconds: float) -> None:
+        _tell_plans(rows, seconds)
+        if chosen.write_docs:
+            keep(Results([row for row in rows if row.n], [], {}), chosen.into)
+
+    def power_told(rows: list[PowerFigures], fixed: int | None) -> None:
+        _tell_power(rows, fixed)
+        if chosen.write_docs:
+            keep(Results([], [row for row in rows if row.n], {rows[0].change: fixed}), chosen.into)
+
+    run_worlds(worlds, size, whole_told)
     changes = [one for one in CHANGES if chosen.only in one.name]
     if changes:
         print("\none step with a worse target; looks since settle\n")
-        power, fixed = run_changes(changes, size, _tell_power)
+        run_changes(changes, size, power_told)
     print(f"\n{time.monotonic() - began:.0f} s")
     if chosen.write_docs:
-        write(Results(whole, power, fixed).over(read()))
+        write(chosen.into)
     return 0
 
 
@@ -73,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="worlds and changes whose name contains this")
     parser.add_argument("--rules", default=",".join(RULES), help="separated by commas")
     parser.add_argument("--write-docs", action="store_true")
+    parser.add_argument("--into", type=Path, default=DOCS, help="folder of what is written")
     return parser
 
 
@@ -117,17 +125,25 @@ def _lines(results: Results) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def read() -> Results:
-    return Results.from_json(json.loads(KEPT.read_text())) if KEPT.exists() else NOTHING
+def read(folder: Path = DOCS) -> Results:
+    """The figures that are kept."""
+    kept = folder / f"{NAME}.json"
+    return Results.from_json(json.loads(kept.read_text())) if kept.exists() else NOTHING
 
 
-def write(results: Results) -> None:
-    """Keep the figures, and write what is made of them."""
-    DOCS.mkdir(exist_ok=True)
-    KEPT.write_text(_lines(results))
-    DOCUMENT.write_text(document.paragraphs(results, COMMAND))
-    chart.draw(results, PLOT)
-    print(f"wrote {DOCUMENT} and {PLOT.name} ({PLOT.stat().st_size / 1024:.0f} KiB)")
+def keep(results: Results, folder: Path = DOCS) -> None:
+    """Beside what was kept before, as soon as it is known: a run takes long."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{NAME}.json").write_text(_lines(results.over(read(folder))))
+
+
+def write(folder: Path = DOCS) -> None:
+    """Write the document and its plot from what is kept."""
+    results = read(folder)
+    text, plot = folder / f"{NAME}.md", folder / f"{NAME}.png"
+    text.write_text(document.paragraphs(results, COMMAND))
+    chart.draw(results, plot)
+    print(f"wrote {text} and {plot.name} ({plot.stat().st_size / 1024:.0f} KiB)")
 
 
 if __name__ == "__main__":

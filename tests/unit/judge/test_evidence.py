@@ -17,6 +17,7 @@ from cutover.judge.evidence import (
     correlation,
     design_effect,
     freeze,
+    pooled,
 )
 
 totals = st.floats(0, 1e5)
@@ -151,3 +152,33 @@ def test_freezing_keeps_share_size_and_correlation(gather):
     evidence = gather((2500, 60), (7500, 200), looks=10)
     assert freeze(evidence) == Reference(0.024, 2500, 0.0, 250)
     assert freeze(Evidence.EMPTY) is None
+
+
+def test_steps_count_together_as_the_reference_and_the_newest_most():
+    newest = Reference(0.05, 1000, 0.01, 250)
+    assert pooled(None, newest) == newest
+    both = pooled(Reference(0.03, 1000, 0.02, 750), newest)
+    assert both.share == pytest.approx(0.04)
+    assert (both.n, both.correlation, both.look_size) == (2000, 0.02, 500)
+    much = pooled(Reference(0.01, 1e6, 0.0, 900), newest)
+    assert much.n == 4000
+    assert much.share == pytest.approx((3 * 0.01 + 0.05) / 4)
+
+
+@given(
+    rows=st.lists(
+        st.builds(
+            Reference, st.floats(0, 1), st.floats(1, 1e6), st.floats(0, 1), st.floats(1, 1e4)
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_a_pooled_reference_lies_between_those_it_is_made_of(rows):
+    kept = rows[0]
+    for one in rows[1:]:
+        kept = pooled(kept, one)
+    shares = [one.share for one in rows]
+    assert min(shares) - 1e-9 <= kept.share <= max(shares) + 1e-9
+    assert kept.correlation == max(one.correlation for one in rows)
+    assert rows[-1].n <= kept.n <= 4 * rows[-1].n
