@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from cutover.decide.observation import Refusal
-from cutover.judge.golden import Answer, GoldenSet, Item, Text, Unanswered, Why
+from cutover.judge.golden import Answer, Fold, GoldenSet, Item, Text, Unanswered, Why
 from cutover.ports import SideName
 
 SILENT = Unanswered(Why.UNREACHABLE, "nobody is there")
@@ -73,3 +73,34 @@ class FakeReplayer:
         finally:
             self.under_way -= 1
         return self.answers(side, item)
+
+
+@dataclass
+class FakeEndpoints:
+    """Both sides' model servers, for replays that go on while the fake world's time passes."""
+
+    total: int = 400
+    per_second: float = 5.0
+    """Items asked on both sides."""
+    differing: float = 0.0
+    """Share of the items that the target answers otherwise."""
+    problem: Refusal | None = None
+    asked: list[int] = field(default_factory=list)
+    """Lines of the items, each time they were asked on both sides."""
+
+    def went_on(self, fold: Fold, seconds: float) -> tuple[Fold, bool]:
+        """What a replay has made of the answers after so many more seconds; whether it is finished."""
+        repeats = self.total // 5
+        fold = fold.begun("digest", self.total, repeats)
+        left = round(seconds * self.per_second)
+        every = items(self.total)
+        while left > 0 and not fold.is_settled and fold.asked < self.total:
+            left -= 1
+            if fold.calibrated < repeats:
+                fold = fold.repeated(every[fold.calibrated], Text("yes"), Text("yes"))
+                continue
+            item = every[fold.asked]
+            self.asked.append(item.line)
+            differs = int(item.line * self.differing) > int((item.line - 1) * self.differing)
+            fold = fold.paired(item, Text("yes"), Text("no" if differs else "yes"))
+        return fold, fold.is_settled or fold.asked == self.total

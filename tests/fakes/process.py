@@ -5,7 +5,7 @@ to drop the generator and with it everything that was only in memory.
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from cutover.decide.observation import (
     Probes,
     Reading,
     Refusal,
+    ReplaySeen,
     Route,
     RouteSeen,
     SideReading,
@@ -61,6 +62,7 @@ class Memory:
     trouble: str = ""
     probed: Probes | None = None
     streaks: Streaks | None = None
+    replays: dict[str, tuple[datetime, ReplaySeen]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ class Process:
             long_window=want.long_window,
             health=self._health(want, status, plan, target),
             values=self.world.sides.values(plan.gates) if plan and want.long_window else Values(),
+            replays=self._replays(want),
             latched=reason,
             latched_message=message,
             trouble=memory.trouble,
@@ -199,6 +202,22 @@ class Process:
             queue=self.memory.streaks[0],
             kv_cache=self.memory.streaks[1],
         )
+
+    def _replays(self, want: Wanted) -> Mapping[str, ReplaySeen]:
+        """Golden inputs that were asked since the last look; what is not wanted is forgotten."""
+        known, self.memory.replays = self.memory.replays, {}
+        endpoints = self.world.endpoints
+        for one in want.replays:
+            at, seen = known.get(one.gate, (self.now, ReplaySeen(one.about, one.fold)))
+            if seen.about != one.about:
+                at, seen = self.now, ReplaySeen(one.about, one.fold)
+            if endpoints.problem is not None:
+                seen = replace(seen, problem=endpoints.problem)
+            elif not seen.finished:
+                fold, finished = endpoints.went_on(seen.fold, (self.now - at).total_seconds())
+                seen = ReplaySeen(one.about, fold, finished)
+            self.memory.replays[one.gate] = (self.now, seen)
+        return {gate: seen for gate, (_, seen) in self.memory.replays.items()}
 
     def _readings(self, want: Wanted) -> tuple[Reading, Reading]:
         sides = self.world.sides

@@ -9,6 +9,7 @@ from typing import Any
 from cutover.api.status import Status
 from cutover.decide.decision import Said
 from cutover.decide.observation import RuleWeights
+from tests.fakes.golden import FakeEndpoints
 from tests.fakes.process import Look, Process, Turn
 from tests.fakes.rollouts import FakeRollouts
 from tests.fakes.route import FakeRoute
@@ -56,6 +57,7 @@ class World:
         self.rollouts = FakeRollouts(spec)
         self.route = FakeRoute(tuple(rules))
         self.sides = FakeSides(start, rate=rate)
+        self.endpoints = FakeEndpoints()
         self.owner_alive: bool | None = None
         """Of a rollout that holds a foreign claim."""
         self.events: list[tuple[datetime, Said]] = []
