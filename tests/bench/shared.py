@@ -82,7 +82,7 @@ def measure(scene: Scene, rollouts: int, rate: float) -> None:
         weights = Weights(stage)
         weights.start(stack)
         began = time.monotonic()
-        _create(stage, rollouts)
+        create(stage, rollouts)
         wait_all(weights, rollouts, 25, 300)
         print(f"    all at weight 25 after {time.monotonic() - began:.0f} s")
         time.sleep(8)
@@ -137,7 +137,7 @@ def wait_all(weights: Weights, count: int, target: int, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def _create(stage: Stage, rollouts: int) -> None:
+def create(stage: Stage, rollouts: int) -> None:
     """Routes like the first one, with the same backends, and a rollout for each."""
     like = stage.route.read()
     steps = [{"weight": 25}, {"weight": 100}]
