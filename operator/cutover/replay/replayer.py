@@ -19,6 +19,11 @@ from cutover.replay.sources import GoldenSources
 
 AT_ONCE: Final = 2
 """Replays of this process at the same time; others wait for their turn."""
+PULSE: Final = 0.002
+LATE: Final = 0.015
+"""Seconds by which the event loop may be late for one more request of a replay to begin."""
+GIVES_WAY: Final = 2.0
+"""Seconds for which one request gives way at most."""
 PAUSES: Final = (0.5, 2.0)
 """Seconds before each further try of a request that did not reach a model."""
 _AGAIN: Final = frozenset((Why.UNREACHABLE, Why.OVERLOADED))
@@ -45,6 +50,31 @@ class Pace:
             yield
 
 
+class Calm:
+    """Lets a request begin only while the event loop keeps its times: looks come first.
+
+    What is measured is by how much a short sleep oversleeps, whoever kept the loop or the processor busy.
+    """
+
+    def __init__(self, late: float = LATE, longest: float = GIVES_WAY) -> None:
+        self._late = late
+        self._longest = longest
+        self._turn = asyncio.Lock()
+
+    async def __call__(self) -> None:
+        """Wait for a calm moment, but not without end: a busy process still gets a replay done."""
+        time = asyncio.get_running_loop().time
+        async with self._turn:
+            begun, pause = time(), PULSE
+            while True:
+                slept = time()
+                await asyncio.sleep(pause)
+                late = time() - slept - pause
+                if late <= self._late or time() - begun >= self._longest:
+                    return
+                pause = min(2 * max(pause, late), self._longest / 4)
+
+
 class Replays:
     """What all replays of the process share."""
 
@@ -52,6 +82,7 @@ class Replays:
         self.sources = sources
         self.secrets = secrets
         self.room = asyncio.Semaphore(at_once)
+        self.calm = Calm()
         self._system_tls: ssl.SSLContext | None = None
 
     @property
@@ -117,6 +148,7 @@ class GoldenReplayer:
 
     async def _once(self, side: SideName, server: ModelServer, item: Item) -> Answer:
         async with self._paces[side].place():
+            await self._replays.calm()
             return await server.ask(item, self._spelling, self._asking.deadline)
 
     async def _server(self, side: SideName) -> ModelServer | Unanswered:

@@ -16,7 +16,7 @@ from cutover.decide.asking import Asking
 from cutover.decide.observation import Gap, Missing
 from cutover.judge.golden import Answer, Item, Scores, Tensors, Text, Unanswered, Vectors, Why
 from cutover.replay import client, replayer
-from cutover.replay.replayer import GoldenReplayer, Replays
+from cutover.replay.replayer import Calm, GoldenReplayer, Replays
 from cutover.replay.sources import GoldenSources
 from tests.fakes.golden import items
 
@@ -96,6 +96,7 @@ async def asking(
     headers = HeadersFrom(secret_ref=SecretRef(name=secret)) if secret else None
     endpoint = Endpoint(url=stub.url, model="tiny", headers_from=headers)
     replays = Replays(GoldenSources(NoObjects(), Secrets()), Secrets())
+    replays.calm = Calm(late=60.0)
     made = GoldenReplayer(replays, "ns", endpoint, None, Asking(dataset, protocol, **options))
 
     async def ask(body: Any = None) -> Answer:
@@ -189,6 +190,29 @@ async def test_requests_keep_their_pace_and_their_number(stub: Stub) -> None:
         began = asyncio.get_running_loop().time()
         await asyncio.gather(*(ask() for _ in range(6)))
         assert asyncio.get_running_loop().time() - began >= 5 / 50
+
+
+async def test_a_request_gives_way_while_the_event_loop_is_late_but_not_without_end() -> None:
+    loop = asyncio.get_running_loop()
+    busy = True
+
+    async def hog() -> None:
+        while busy:
+            began = loop.time()
+            while loop.time() - began < 0.03:
+                pass
+            await asyncio.sleep(0)
+
+    calm, patient = Calm(longest=60.0), Calm(longest=0.2)
+    hogging = asyncio.create_task(hog())
+    waiting = asyncio.create_task(calm())
+    began = loop.time()
+    await patient()
+    assert loop.time() - began >= 0.2
+    assert not waiting.done()
+    busy = False
+    await hogging
+    await waiting
 
 
 async def read(stub: Stub, protocol: GoldenProtocol, content: Any, **options: Any) -> Answer:
