@@ -1,13 +1,16 @@
 """What a drift gate compares, how, and how far apart the two sides may be."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from cutover.api.custom import Query
 from cutover.api.names import MetricName, PrometheusLabel, PrometheusName
 from cutover.api.quantities import Ratio
 from cutover.api.rules import SOME_DISTANCE, Rule, exactly_one, ruled_by
 from cutover.api.wire import Wire
+
+REPORTED_ONLY: Final = "ReportedOnly"
+"""The reason of a drift gate that passes because in this step it holds nothing."""
 
 
 class DriftMethod(StrEnum):

@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.text import Text
 
+from cutover.api.drift import REPORTED_ONLY
 from cutover.api.gates import OnFail, Run
 from cutover.api.status import GateStatus
 from cutover.api.verdict import Verdict
@@ -59,7 +60,7 @@ def _role(gate: GateStatus) -> str:
     told = []
     if gate.run == Run.BEFORE_TRAFFIC:
         told.append("stands for the attempt" if gate.stands else "before traffic")
-    if gate.on_fail == OnFail.REPORT:
+    if gate.on_fail == OnFail.REPORT or gate.reason == REPORTED_ONLY:
         told.append("only reported")
     if gate.on_fail == OnFail.PAUSE:
         told.append("a Fail pauses")

@@ -26,7 +26,7 @@ from enum import StrEnum
 
 from numpy.typing import ArrayLike
 
-from cutover.api.drift import DriftMethod
+from cutover.api.drift import REPORTED_ONLY, DriftMethod
 from cutover.api.verdict import Verdict
 from cutover.judge.distances import ALPHA, Distance, distance
 from cutover.judge.distribution import Ordered, Paired, of_buckets, of_labels, of_numbers
@@ -52,7 +52,7 @@ class DriftReason(StrEnum):
     TOO_FEW_REQUESTS = "TooFewRequests"
     TOO_SOON = "TooSoon"
     """Enough requests, but ``minDuration`` is not over."""
-    REPORTED_ONLY = "ReportedOnly"
+    REPORTED_ONLY = REPORTED_ONLY
     """Pass: too little traffic for a judgement in this step; the distance is told and holds nothing."""
     INPUT_MIX_DIFFERS = "InputMixDiffers"
     """The sides get different prompts: comparing what they answer says nothing about the servers."""

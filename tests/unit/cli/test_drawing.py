@@ -130,10 +130,19 @@ BY_HAND = "By hand:  kubectl edit httproute llama-chat -n inference  set the tar
                         gate("golden", "Pass", run="BeforeTraffic", onFail="Pause"),
                         gate("queue", "Fail", onFail="Report", failingSince=ago(minutes=6)),
                         gate("errors", "Pass"),
+                        gate(
+                            "length",
+                            "Pass",
+                            reason="ReportedOnly",
+                            value=0.31,
+                            bound=0.2,
+                            unit=None,
+                        ),
                     ]
                 }
             ),
             [
+                "3,611 on source  only reported\n",
                 "on source  stands for the attempt, a Fail pauses\n",
                 "on source  failing for 6m, only reported\n",
             ],
