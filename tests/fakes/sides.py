@@ -6,7 +6,7 @@ simulated where judging is tested; here two equal sides are equal.
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import inf
 from typing import NamedTuple
@@ -28,6 +28,7 @@ from cutover.judge.histogram import Buckets
 
 PAST = timedelta(hours=2)
 """For how long before the story begins the source has served alone."""
+LATELY = timedelta(seconds=10)
 FIRST_TOKEN, WHOLE = "TimeToFirstToken", "EndToEnd"
 THRESHOLD = 1.0
 
@@ -59,6 +60,9 @@ class Server:
     failing: float = 0.002
     slow: float = 0.02
     answers: bool = True
+    servers: float = 4.0
+    seconds: float = 2.0
+    """How long a server works on a request."""
     other_callers: float = 0.0
     """Requests a second that do not come by the route."""
     gap: Gap | None = None
@@ -140,8 +144,15 @@ class FakeSides:
             newest_sample=now,
             queries={"Requests": "sum(increase(…))"},
             overlaps=server.overlaps,
-            gauges=server.gauges,
+            gauges=self._gauges(server, now),
         )
+
+    def _gauges(self, server: Server, now: datetime) -> Gauges:
+        """What a story set; how many requests run follows by Little's law."""
+        if not isinstance(server.gauges.running, Gap):
+            return server.gauges
+        lately = server.between(now - LATELY, now).total / LATELY.total_seconds()
+        return replace(server.gauges, instances=server.servers, running=lately * server.seconds)
 
     def values(self, gates: Sequence[Gate]) -> Values:
         """What both sides' Prometheus give for the query gates."""

@@ -278,6 +278,53 @@ def query_gate_broken_now_and_then() -> Story:
     return run_out(story)
 
 
+def many_target_servers(slow: float, **analysis: Any) -> Story:
+    """Five times as many servers on the target: each has a fifth of the load, now and at 100 %."""
+    story = begin(quick(analysis=analysis), rate=100.0)
+    for server in story.world.sides.servers:
+        server.slow = slow
+    story.world.sides.target.servers = 20.0
+    return story
+
+
+@scenario
+def target_of_many_servers_below_the_limit() -> Story:
+    """That it is as good as the source says little; that it keeps the limit is enough."""
+    return run_out(many_target_servers(0.01))
+
+
+@scenario
+def target_of_many_servers_near_the_limit() -> Story:
+    story = many_target_servers(0.045)
+    story.world.run(20 * MINUTE)
+
+    def fewer(world: World) -> None:
+        world.sides.target.servers = 5.0
+
+    story.do("person", "scales the target down to 5 servers", fewer)
+    resume(story)
+    return run_out(story)
+
+
+@scenario
+def target_of_many_servers_compared_all_the_same() -> Story:
+    return run_out(many_target_servers(0.045, allowLoadMismatch=True))
+
+
+@scenario
+def target_of_few_servers_is_slower() -> Story:
+    """At 50 % one server has ten times the load: slower than the source, and within the limit."""
+    story = begin(quick([{"weight": 50}, {"weight": 100}]), rate=100.0)
+    story.world.sides.target.servers = 1.0
+    story.world.sides.source.servers = 10.0
+    for server, slow in zip(story.world.sides.servers, (0.005, 0.045), strict=True):
+        server.slow = slow
+    story.world.run(15 * MINUTE)
+    story.do("world", "8 % are slow on the target", lambda w: turn_slow(w, 0.08))
+    resume(story)
+    return run_out(story)
+
+
 # --- the way back -------------------------------------------------------------------------------
 
 

@@ -52,6 +52,8 @@ class Analysis(Wire):
     """A step that is still Inconclusive then does as onInconclusive says, 1s to 168h (7 days)."""
     min_requests: Annotated[int, Field(ge=50, le=1_000_000)] = 300
     """Requests on the target before a gate may pass, 50 to 1000000; a quarter of it at weight 1, half at weight 5, all from weight 10. A gate may fail from 50."""
+    allow_load_mismatch: bool | None = None
+    """True: compare the target with the source also where one server of the one has more than three times the load of one of the other. Omitted: such a comparison neither passes nor fails (LoadDiffers); limits and guards hold all the same."""
     on_inconclusive: OnInconclusive = OnInconclusive.PAUSE
     """What to do when maxDuration is over without a verdict: Pause for a person, or RollBack."""
     on_outage: OnOutage = OnOutage.HOLD

@@ -243,6 +243,12 @@ class GateStatus(Wire):
     )
     source_count: float | None = None
     target_count: float | None = None
+    source_running: float | None = Field(
+        default=None, description="Requests being served on each of the source's servers."
+    )
+    target_running: float | None = Field(
+        default=None, description="Requests being served on each of the target's servers."
+    )
     query: Annotated[str, Field(max_length=4096)] | None = None
     window: str | None = None
     looked_at: datetime | None = None

@@ -94,6 +94,9 @@ def _evidence(gate: GateStatus, now: datetime) -> list[tuple[str, str]]:
         told.append(("looked", f"{clock(gate.looked_at, now)}{window}"))
     if gate.failing_since is not None:
         told.append(("failing", f"since {clock(gate.failing_since, now)}"))
+    if gate.source_running is not None and gate.target_running is not None:
+        each = f"{gate.target_running:.3g} on target, {gate.source_running:.3g} on source"
+        told.append(("running", f"{each}, for each server"))
     if gate.query:
         told.append(("query", " ".join(gate.query.split())))
     return told

@@ -12,12 +12,14 @@ from cutover.api.quantities import parse_duration, parse_ratio, parse_share
 from cutover.api.status import EvidenceSums, FrozenReference, GateStatus, Plan, Status
 from cutover.decide import clocks
 from cutover.decide.fulllook import FullLook, both_windows
+from cutover.decide.loading import load_seen
 from cutover.decide.observation import Gap, Missing, WindowReading
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.errors import ErrorRule, judge_errors
 from cutover.judge.evidence import Count, Evidence, Reference, SideSums, accumulate, freeze, pooled
 from cutover.judge.histogram import Buckets, aligned, share_above, snap
 from cutover.judge.latency import LatencyRule, judge_latency
+from cutover.judge.load import Load
 from cutover.judge.verdict import Judgement
 
 
@@ -47,7 +49,13 @@ def judge_counted(
         until = look.now
         over = clocks.min_duration_over(status, plan.analysis, look.now)
         judgement = judge_gate(
-            plan, status, gate, evidence, counts.edge_seconds, min_duration_over=over
+            plan,
+            status,
+            gate,
+            evidence,
+            counts.edge_seconds,
+            min_duration_over=over,
+            load=load_seen(status, look),
         )
     return Told(judgement, EvidenceSums(until=until, sums=evidence.numbers()))
 
@@ -160,6 +168,7 @@ def judge_gate(
     edge_seconds: float,
     *,
     min_duration_over: bool,
+    load: Load | None = None,
 ) -> Judgement:
     """Apply the gate's rule to the evidence of this step."""
     weight = float(status.weights.applied or 0)
@@ -169,6 +178,7 @@ def judge_gate(
         "min_duration_over": min_duration_over,
         "reference": reference_for(status, gate.name, evidence, weight),
         "history_correlation": history_correlation(status, gate.name),
+        "load": None if plan.analysis.allow_load_mismatch else load,
     }
     rule = rule_of(gate, edge_seconds)
     if isinstance(rule, LatencyRule):

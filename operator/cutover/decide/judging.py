@@ -14,6 +14,7 @@ from cutover.decide.counting import judge_counted
 from cutover.decide.drifting import input_mix, judge_drifting, with_mix
 from cutover.decide.fulllook import FullLook
 from cutover.decide.holdout import judge_holdout_gate
+from cutover.decide.loading import load_seen, running_each, with_load
 from cutover.decide.observation import Gap
 from cutover.decide.parity import judge_parity
 from cutover.decide.querying import asked_query, judge_query
@@ -61,6 +62,7 @@ def _judge_one(
     mix: Judgement | None,
 ) -> GateStatus:
     told = with_mix(gate, _told(plan, status, gate, before, look, mix=mix), mix)
+    told = with_load(plan, gate, told, load_seen(status, look))
     judgement = told.judgement
     return GateStatus(
         name=gate.name,
@@ -72,6 +74,8 @@ def _judge_one(
         unit=judgement.unit,
         source_count=judgement.source_count,
         target_count=judgement.target_count,
+        source_running=running_each(look.source) if gate.counts_requests else None,
+        target_running=running_each(look.target) if gate.counts_requests else None,
         query=_query(gate, look),
         window=f"{round(look.window)}s",
         looked_at=look.now,

@@ -86,14 +86,18 @@ def _reason(rule: Rule, evidence: Evidence, sides: Sides, terms: Terms) -> Reaso
     if not sides.source.total and not terms.alone:
         return Reason.NO_SOURCE_REQUESTS
     failing = _failing(rule, sides, terms)
+    if failing is Reason.LOAD_DIFFERS:
+        return failing
     if failing:
         # No Pass either: what would fail were it not a burst has to be outlived first.
         return _held_back(rule, evidence, sides) or failing
     if requests < terms.needed:
         return Reason.TOO_FEW_REQUESTS
-    passing = _passing(rule, sides, terms) or Reason.NOT_PROVEN
-    too_soon = passing is not Reason.NOT_PROVEN and not terms.min_duration_over
-    return Reason.TOO_SOON if too_soon else passing
+    passing = _passing(rule, sides, terms)
+    if passing is not None:
+        return passing if terms.min_duration_over else Reason.TOO_SOON
+    refused = terms.emptier and rule.within_margin(sides, terms.slack)
+    return Reason.LOAD_DIFFERS if refused else Reason.NOT_PROVEN
 
 
 def _held_back(rule: Rule, evidence: Evidence, sides: Sides) -> Reason | None:
@@ -111,15 +115,17 @@ def _failing(rule: Rule, sides: Sides, terms: Terms) -> Reason | None:
     if terms.reference is not None:
         broken = rule.worse(sides) and over_limit(sides, rule.limit)
         return Reason.OVER_REFERENCE_AND_LIMIT if broken else None
-    if rule.worse(sides):
+    worse = rule.worse(sides)
+    if worse and not terms.fuller:
         return Reason.WORSE_THAN_SOURCE
     if over_limit(sides, rule.limit) and rule.worse_at_all(sides):
         return Reason.OVER_LIMIT
-    return None
+    return Reason.LOAD_DIFFERS if worse else None
 
 
 def _passing(rule: Rule, sides: Sides, terms: Terms) -> Reason | None:
-    if not terms.alone and rule.within_margin(sides, terms.slack):
+    compared = not terms.alone and not terms.emptier
+    if compared and rule.within_margin(sides, terms.slack):
         return Reason.WITHIN_MARGIN
     if terms.limit_passes(rule) and below_limit(sides, rule.limit * terms.slack):
         return Reason.BELOW_LIMIT

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from cutover.judge.comparison import judge
 from cutover.judge.evidence import Evidence, Reference
+from cutover.judge.load import Load
 from cutover.judge.proportions import boundary, z_ratio
 from cutover.judge.terms import ALPHA_FAIL, ALPHA_LIMIT, ALPHA_PASS, Sides, Terms
 from cutover.judge.verdict import Judgement
@@ -56,7 +57,8 @@ def judge_errors(
     min_duration_over: bool,
     reference: Reference | None = None,
     history_correlation: float = 0.0,
+    load: Load | None = None,
 ) -> Judgement:
     """Judge one look; the arguments are those of :func:`cutover.judge.latency.judge_latency`."""
-    terms = Terms(weight, min_requests, min_duration_over, reference, history_correlation)
+    terms = Terms(weight, min_requests, min_duration_over, reference, history_correlation, load)
     return judge(rule, evidence, terms)

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from cutover.judge.comparison import judge
 from cutover.judge.evidence import Evidence, Reference
+from cutover.judge.load import Load
 from cutover.judge.proportions import boundary, z_difference
 from cutover.judge.terms import ALPHA_FAIL, ALPHA_LIMIT, ALPHA_PASS, Sides, Terms
 from cutover.judge.verdict import Judgement
@@ -63,11 +64,12 @@ def judge_latency(
     min_duration_over: bool,
     reference: Reference | None = None,
     history_correlation: float = 0.0,
+    load: Load | None = None,
 ) -> Judgement:
     """Judge one look. ``weight`` in percent (0-100); ``min_requests`` before the slack at small weights.
 
     ``reference`` is passed only where it is to be used: at weight 100, while soaking, and where the source
     gets too few requests. ``history_correlation``: half of the source's over the last day, 0 when unknown.
     """
-    terms = Terms(weight, min_requests, min_duration_over, reference, history_correlation)
+    terms = Terms(weight, min_requests, min_duration_over, reference, history_correlation, load)
     return judge(rule, evidence, terms)

@@ -2,6 +2,7 @@
 
 from cutover.api.verdict import Verdict
 from cutover.judge.evidence import Count
+from cutover.judge.load import UNEQUAL
 from cutover.judge.terms import Reason, Rule, Terms
 from cutover.judge.wording import about, count, percent
 
@@ -60,10 +61,17 @@ def _waiting(rule: Rule, reason: Reason, terms: Terms, missing: float | None) ->
             return "too many, but in too few looks to tell it from a burst: waits"
         case Reason.TOO_FEW_ERRORS:
             return "too many, but on too few errors to judge by: waits"
+        case Reason.LOAD_DIFFERS:
+            return _loads(terms)
         case Reason.TOO_SOON:
             return f"{_goal(rule, terms)}: will pass when the step's minimum duration is over"
         case _:
             return f"not yet proven, {_goal(rule, terms)}: {_needs(missing)}"
+
+
+def _loads(terms: Terms) -> str:
+    words = terms.load.words if terms.load is not None else "the loads differ"
+    return f"{words}: {UNEQUAL}"
 
 
 def _goal(rule: Rule, terms: Terms) -> str:

@@ -6,6 +6,7 @@ from typing import Protocol, Self
 
 from cutover.api.verdict import Verdict
 from cutover.judge.evidence import Count, Evidence, Reference, correlation, design_effect
+from cutover.judge.load import Load
 from cutover.judge.proportions import information
 
 ALPHA_FAIL = 0.01
@@ -39,6 +40,8 @@ class Reason(StrEnum):
     BURST = "Burst"
     """It would fail, but the excess lies in too few looks."""
     NOT_PROVEN = "NotProven"
+    LOAD_DIFFERS = "LoadDiffers"
+    """It would pass or fail by comparison with the source, but the loads are too different to compare."""
     TOO_SOON = "TooSoon"
     """It would pass, but ``minDuration`` is not over."""
 
@@ -68,6 +71,18 @@ class Terms:
     min_duration_over: bool
     reference: Reference | None
     history_correlation: float
+    load: Load | None = None
+    """Both sides' loads, where a comparison has to be refused when they differ too much."""
+
+    @property
+    def fuller(self) -> bool:
+        """The target's load may be why it is worse than the source."""
+        return self.load is not None and self.reference is None and self.load.target_is_fuller
+
+    @property
+    def emptier(self) -> bool:
+        """The target's load may be why it is not worse than the source."""
+        return self.load is not None and self.reference is None and self.load.target_is_emptier
 
     @property
     def slack(self) -> float:
@@ -86,7 +101,8 @@ class Terms:
 
     def limit_passes(self, rule: "Rule") -> bool:
         """Whether being proven below the limit is a way to pass."""
-        return rule.below_limit_passes or self.weight >= 100 or self.reference is not None
+        alone = self.weight >= 100 or self.reference is not None
+        return rule.below_limit_passes or alone or self.emptier
 
 
 @dataclass(frozen=True, slots=True)

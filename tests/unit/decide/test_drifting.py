@@ -1,6 +1,7 @@
 """A drift gate within a rollout: when it counts, once, what it is compared with, and what the prompts say."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any
@@ -15,7 +16,7 @@ from cutover.api.verdict import Verdict
 from cutover.decide.drifting import frozen_distributions
 from cutover.decide.fulllook import FullLook
 from cutover.decide.judging import judge_gates
-from cutover.decide.observation import Gap, Missing, SideReading, WindowReading
+from cutover.decide.observation import Gap, Gauges, Missing, SideReading, WindowReading
 from cutover.decide.plan import resolve
 from cutover.judge.distribution import Classes
 from cutover.judge.histogram import Buckets
@@ -349,3 +350,37 @@ def test_a_plan_says_what_it_cannot_compare(drift: dict[str, Any], profile: str,
         metrics=TELLS,
     )
     assert says in str(refusal)
+
+
+# --- under different loads ------------------------------------------------------------------------
+
+
+def under_load(
+    seen: FullLook, source: tuple[float, float], target: tuple[float, float]
+) -> FullLook:
+    """Servers and running requests of each side."""
+    sides = [
+        replace(one, gauges=Gauges(instances=servers, running=running))
+        for one, (servers, running) in ((seen.source, source), (seen.target, target))
+        if isinstance(one, SideReading)
+    ]
+    return replace(seen, source=sides[0], target=sides[1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "servers", "allowed", "reason"),
+    [
+        (SHORT, (4.0, 4.0), False, "WithinLimit"),
+        (SHORT, (4.0, 20.0), False, "LoadDiffers"),
+        (SHORT, (4.0, 20.0), True, "WithinLimit"),
+        (LONG, (4.0, 20.0), False, "Drifted"),
+        (LONG, (20.0, 4.0), False, "LoadDiffers"),
+        (LONG, (20.0, 4.0), True, "Drifted"),
+    ],
+)
+def test_drift_for_which_the_loads_speak_does_not_count(
+    shape: tuple[float, ...], servers: tuple[float, float], allowed: bool, reason: str
+) -> None:
+    terms = {"allow_load_mismatch": True} if allowed else {}
+    seen = under_load(outputs(5000, 5000, shape), (servers[0], 90.0), (servers[1], 90.0))
+    assert judged(plan(**terms), status(50, 8), seen).reason == reason
