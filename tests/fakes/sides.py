@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from cutover.api.gates import Gate
 from cutover.decide.observation import (
+    NOT_ASKED,
     Gap,
     Gauges,
     Missing,
@@ -149,7 +150,7 @@ class FakeSides:
 
     def _gauges(self, server: Server, now: datetime) -> Gauges:
         """What a story set; how many requests run follows by Little's law."""
-        if not isinstance(server.gauges.running, Gap):
+        if server.gauges.running != NOT_ASKED:
             return server.gauges
         lately = server.between(now - LATELY, now).total / LATELY.total_seconds()
         return replace(server.gauges, instances=server.servers, running=lately * server.seconds)
