@@ -45,7 +45,9 @@ def draw(results: Results, path: Path) -> None:
     figure.savefig(drawn, format="png")
     plt.close(figure)
     # Few colours are enough, and a third of the size.
-    Image.open(drawn).convert("RGB").quantize(48).save(path, optimize=True)
+    Image.open(drawn).convert("RGB").quantize(160, method=Image.Quantize.FASTOCTREE).save(
+        path, optimize=True
+    )
 
 
 def _dots(
