@@ -51,7 +51,7 @@ median of at most 1.1 h, while the source keeps its limits; the worse targets ab
 
 {unmet}
 
-- **What is promised instead.** Every worse target above is caught within the hour; *99 % by look* says when. A plan
+- **What is promised instead.** Of every worse target above at least 99.9 % are caught within the hour; *99 % by look* says when. A plan
   that is not finished waits or pauses; it is not rolled back.
 - **Errors from 0.1 to 5 % at 95/5.** What comes in bursts counts less, and at 50 requests a look a side that fails 50
   times as often looks as if it came in bursts: the correlation is pooled over both sides, whose variances
@@ -110,7 +110,8 @@ def paragraphs(results: Results, command: str) -> str:
 
 
 def _seeds(results: Results) -> str:
-    return ", ".join(sorted({str(one.seed) for one in (*results.plans, *results.power)}))
+    seeds = {one.seed for one in results.plans} | {one.seed for one in results.power}
+    return ", ".join(str(seed) for seed in sorted(seeds))
 
 
 Table = tuple[Sequence[str], list[list[str]]]
