@@ -123,7 +123,7 @@ def counted_replicas(found: Replicas | Gap | None, instances: float | Gap) -> in
 def _load_at(seen: Observation, status: Status, desired: int) -> tuple[float | Gap, float | None]:
     """Project the requests running and the KV cache in use to the desired weight.
 
-    From the target's own numbers, or before its first weight from the source's; what share of another
+    The most of the last minute counts. From the target's own numbers, or before its first weight from the source's; what share of another
     server's cache that would be nobody knows.
     """
     now = _weight(seen, status)
@@ -131,12 +131,16 @@ def _load_at(seen: Observation, status: Status, desired: int) -> tuple[float | G
     if not now:
         if isinstance(source.running, Gap):
             return source.running, None
-        return projected(source.running, 100.0, desired), None
+        most = max([source.running, *(one.source_running or 0.0 for one in seen.health.loads)])
+        return projected(most, 100.0, desired), None
     if isinstance(target.running, Gap):
         return target.running, None
-    used = target.kv_cache
-    cache = None if isinstance(used, Gap) else projected(used, now, desired)
-    return projected(target.running, now, desired), cache
+    loads, used = seen.health.loads, target.kv_cache
+    running = max([target.running, *(one.target_running or 0.0 for one in loads)])
+    if isinstance(used, Gap):
+        return projected(running, now, desired), None
+    fullest = max([used, *(one.target_kv_cache or 0.0 for one in loads)])
+    return projected(running, now, desired), projected(fullest, now, desired)
 
 
 def _weight(seen: Observation, status: Status) -> float:

@@ -16,6 +16,7 @@ from cutover.decide.observation import (
     Gap,
     Gauges,
     Gpus,
+    Load,
     Observation,
     Reading,
     Replicas,
@@ -26,6 +27,9 @@ from cutover.judge import guards
 
 STALE_AFTER = timedelta(seconds=30)
 """What was asked longer ago, and three looks of the guards, says nothing about now."""
+
+LOADS_KEPT = timedelta(minutes=1)
+MOST_LOADS = 120
 
 
 # --- what is kept -------------------------------------------------------------------------------
@@ -105,6 +109,20 @@ def _cache_is_full(target: Reading | None, plan: Plan) -> bool | None:
     if limit is None or isinstance(used, Gap):
         return None
     return used > parse_share(limit.max)
+
+
+def recent_loads(
+    before: tuple[Load, ...], source: Reading | None, target: Reading | None, now: datetime
+) -> tuple[Load, ...]:
+    """Add what this look shows, and forget what is older than a minute."""
+    near, far = gauges_of(source), gauges_of(target)
+    load = Load(now, _known(near.running), _known(far.running), _known(far.kv_cache))
+    kept = (one for one in before if clocks.NOTHING <= now - one.at <= LOADS_KEPT)
+    return (*kept, load)[-MOST_LOADS:]
+
+
+def _known(value: float | Gap) -> float | None:
+    return None if isinstance(value, Gap) else value
 
 
 def waiting_per_replica(target: Reading | None) -> float | None:

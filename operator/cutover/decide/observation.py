@@ -333,6 +333,16 @@ class Warmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """How much ran at one look; None: not known."""
+
+    at: datetime
+    source_running: float | None
+    target_running: float | None
+    target_kv_cache: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """What is asked of workloads and endpoints, beside the metrics and never in their way."""
 
@@ -345,6 +355,8 @@ class Health:
     """Since when more requests wait on the target than guards.queue allows."""
     kv_cache: Streak | None = None
     """Since when its KV cache is fuller than guards.kvCache allows."""
+    loads: tuple[Load, ...] = ()
+    """Of the last minute: a gauge is one moment, and the lowest of many would always have room."""
 
 
 # --- evaluations that were made elsewhere -------------------------------------------------------

@@ -18,11 +18,12 @@ from cutover.api.golden import Dataset, GoldenProtocol
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Plan, Status, Streak
 from cutover.decide.asking import Asking
-from cutover.decide.health import STALE_AFTER, Streaks, lasting
+from cutover.decide.health import STALE_AFTER, Streaks, lasting, recent_loads
 from cutover.decide.looking import Wanted
 from cutover.decide.observation import (
     Gap,
     Health,
+    Load,
     Missing,
     Outcome,
     Probe,
@@ -105,6 +106,7 @@ class Beside:
         self._warm_up: Question[Warmed] = Question()
         self._found: dict[str, Replicas | Gap] = {}
         self._probes = resumed(status, now)
+        self._loads: tuple[Load, ...] = ()
         self._streaks: Streaks = (
             going_on(status.queue, status, now),
             going_on(status.kv_cache, status, now),
@@ -127,9 +129,12 @@ class Beside:
             self._probe.ask(probe, now, "probe of the target")
         self._attend_warm_up(thing, want, now)
 
-    def seen(self, target: Reading | None, plan: Plan, now: datetime) -> Health:
+    def seen(
+        self, source: Reading | None, target: Reading | None, plan: Plan, now: datetime
+    ) -> Health:
         """Take what has been answered by now, and go on with what the look at the target shows."""
         self._streaks = lasting(self._streaks, target, plan, now)
+        self._loads = recent_loads(self._loads, source, target, now)
         warmed = self._warm_up.answer(Warmed(0, 1, FAULT))
         self._harvest()
         return Health(
@@ -139,6 +144,7 @@ class Beside:
             warmed=warmed,
             queue=self._streaks[0],
             kv_cache=self._streaks[1],
+            loads=self._loads,
         )
 
     def cancel(self) -> None:

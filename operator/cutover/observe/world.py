@@ -124,7 +124,11 @@ async def observe(
         _look(thing, plan, want, memory, adapters), ask_values(plan, want, sides)
     )
     _learn(memory, want, now, source, target)
-    health = beside.seen(target, plan, now) if beside is not None and plan is not None else Health()
+    health = (
+        beside.seen(source, target, plan, now)
+        if beside is not None and plan is not None
+        else Health()
+    )
     past = None
     if plan is not None and want.past and want.long_window is not None:
         past = await recall(

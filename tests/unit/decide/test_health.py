@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
+from cutover.api.capacity import Capacity
 from cutover.api.status import Streak
 from cutover.decide import alarms
-from cutover.decide.health import lasting, noted
+from cutover.decide.admission import held_back
+from cutover.decide.health import lasting, noted, recent_loads
 from cutover.decide.observation import (
     Gap,
     Gauges,
     Gpus,
     Health,
+    Load,
     Missing,
     Observation,
     Outcome,
@@ -386,6 +389,29 @@ def test_before_the_first_weight_the_source_tells_what_will_run() -> None:
         "at 10 % about 20 requests would run at a time, and 4 ready replicas of 4 each take 13"
         in (world.status.message)
     )
+
+
+def test_of_a_gauge_the_most_of_the_last_minute_counts(seen: Observation) -> None:
+    """One look at which little runs is no room."""
+    loads: tuple[Load, ...] = ()
+    for number, running in enumerate([9.0, 30.0, 2.0]):
+        look = with_gauges(seen, running=running)
+        at = seen.now + timedelta(seconds=5 * number)
+        loads = recent_loads(loads, look.source, look.target, at)
+    assert [one.target_running for one in loads] == [9.0, 30.0, 2.0]
+    later = recent_loads(loads, None, None, seen.now + timedelta(seconds=66))
+    assert [one.target_running for one in later] == [2.0, None]
+    plan = seen.status.plan
+    assert plan is not None
+    plan = plan.model_copy(update={"capacity": Capacity.model_validate(CAPACITY)})
+    status = seen.status.model_copy(
+        update={"weights": seen.status.weights.model_copy(update={"desired": 100})}
+    )
+    quiet = with_gauges(seen, running=2.0, kv_cache=0.01)
+    assert held_back(quiet, status, plan) is None
+    held = held_back(with_health(quiet, loads=loads), status, plan)
+    assert held is not None
+    assert "about 60 requests would run" in held.message
 
 
 # --- the way back -------------------------------------------------------------------------------

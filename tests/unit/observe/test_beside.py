@@ -88,7 +88,7 @@ async def look(
     beside.ask(thing, want, now)
     await asyncio.sleep(rest)
     await asyncio.sleep(0)
-    return beside.seen(None, thing.plan, now)
+    return beside.seen(None, None, thing.plan, now)
 
 
 async def test_quick_answers_are_there_in_the_look_that_asked() -> None:
