@@ -88,6 +88,7 @@ def paragraphs(results: Results, command: str) -> str:
         "![The figures as a plot](operating-characteristics.png)\n",
         "## Whole plans under the operator's rule\n",
         table(*plan_table(results)),
+        *_not_run(results),
         GUARDS,
         "## The same data under the usual alternatives\n",
         "\n".join(f"- **{rule}**: {MADE[rule]}." for rule in MADE) + "\n",
@@ -107,6 +108,13 @@ def paragraphs(results: Results, command: str) -> str:
         WHY.format(unmet=unmet_goals(results)),
     ]
     return "\n".join(parts)
+
+
+def _not_run(results: Results) -> list[str]:
+    """Name what is simulated by the command and not in this document."""
+    found = {one.world for one in results.plans if one.rule == "cutover"}
+    missing = [world.name for world in WORLDS if world.name not in found]
+    return [f"Not run for this document, the command does: {'; '.join(missing)}.\n"] * bool(missing)
 
 
 def _seeds(results: Results) -> str:
