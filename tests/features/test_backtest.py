@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import yaml
 
+from cutover.cli.program import run
 from tests.features.admission.rollouts import MINIMAL, merged, spec
 from tests.lab import Lab
 from tests.lab.ports import free_ports
@@ -111,7 +112,7 @@ def address(lab: Lab, week: Week, tmp_path_factory: pytest.TempPathFactory) -> I
     exporter, port = free_ports(2)
     server = ThreadingHTTPServer(("127.0.0.1", exporter), Exporter)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    write_config(folder, "30s", [Target(exporter, {})], None)
+    write_config(folder, "20s", [Target(exporter, {})], None)
     prometheus = start_prometheus(lab.program("prometheus"), folder, port, retention="30d")
     url = f"http://127.0.0.1:{port}"
     try:
@@ -158,7 +159,7 @@ def test_a_week_is_read_replayed_and_told(file: Path, week: Week, tmp_path: Path
     began = time.monotonic()
     png = tmp_path / "week.png"
     done = backtest(
-        file, "--since", "7d", "--every", "2h", "--inject", "1.5x", "--plot", str(png), "-o", "json"
+        file, "--since", "7d", "--every", "4h", "--inject", "1.5x", "--plot", str(png), "-o", "json"
     )
     told: dict[str, Any] = json.loads(done.stdout)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -176,10 +177,10 @@ def test_a_week_is_read_replayed_and_told(file: Path, week: Week, tmp_path: Path
     assert told["shares"]["errors"] == pytest.approx(week.failed.sum() / total, rel=0.002)
     sound, worse = told["trials"]
     # An outage of the source hits both halves alike: what fires in it is the guard, if anything.
-    assert sound["plans"] > 70
+    assert sound["plans"] > 35
     assert sound["finished"] >= sound["plans"] - 2
     assert all(sound["alarms"][f"gate {gate}"]["fired"] == 0 for gate in ("first-token", "errors"))
-    assert 0 < sound["alarms"]["gate errors"]["atMost"] < 0.05
+    assert 0 < sound["alarms"]["gate errors"]["atMost"] < 0.09
     # A tenth of the requests lie between 0.75 s and 1 s; 1.5 times as long, they and some more are slow.
     caught = [run for run in worse["runs"] if run["end"].startswith("rolled back")]
     assert len(caught) == worse["plans"]
@@ -187,9 +188,25 @@ def test_a_week_is_read_replayed_and_told(file: Path, week: Week, tmp_path: Path
     assert png.read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_is_told_to_a_person(file: Path) -> None:
-    done = backtest(file, "--since", "1d", "--every", "4h", "--inject-errors", "5%", "--graph")
-    assert done.returncode == 0, done.stderr
+def test_what_is_told_to_a_person(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    code = run(
+        [
+            "backtest",
+            str(file),
+            "--since",
+            "1d",
+            "--every",
+            "4h",
+            "--inject-errors",
+            "5%",
+            "--graph",
+        ]
+    )
+    said = capsys.readouterr().out
+    assert code == 0
     for words in (
         "of the source's past (",
         "For plan: --rate ",
@@ -198,21 +215,29 @@ def test_what_is_told_to_a_person(file: Path) -> None:
         "5 % more of them fail; caught in 6 of 6 plans",
         "bad requests of the source, % over hours",
     ):
-        assert words in done.stdout, done.stdout
+        assert words in said
 
 
-def test_no_past_is_one_sentence_and_no_secret_is_told(file: Path, address: str) -> None:
+def test_no_past_is_one_sentence_and_no_secret_is_told(
+    file: Path,
+    address: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("CUTOVER_PROMETHEUS_TOKEN", TOKEN_VALUE)
     nothing = yaml.safe_load(file.read_text())
     nothing["spec"]["source"]["prometheus"]["matchers"] = {"cluster": "nowhere"}
     file.write_text(yaml.safe_dump(nothing))
     (closed,) = free_ports(1)
     for arguments, sentence in (
-        ((), 'has no vllm:request_success_total with cluster="nowhere"'),
-        (("--prometheus", f"http://127.0.0.1:{closed}"), "cannot be reached from here"),
-        (("--prometheus", f"{address}/nosuch"), "answered HTTP 404"),
+        ([], 'has no vllm:request_success_total with cluster="nowhere"'),
+        (["--prometheus", f"http://127.0.0.1:{closed}"], "cannot be reached from here"),
+        (["--prometheus", f"{address}/nosuch"], "answered HTTP 404"),
     ):
-        done = backtest(file, *arguments, CUTOVER_PROMETHEUS_TOKEN=TOKEN_VALUE)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert sentence in done.stderr
-        assert len(done.stderr.splitlines()) == 1, done.stderr
-        assert TOKEN_VALUE not in done.stderr
+        assert run(["backtest", str(file), *arguments]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert sentence in said.err
+        assert len(said.err.splitlines()) == 1, said.err
+        assert TOKEN_VALUE not in said.err

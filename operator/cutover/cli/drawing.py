@@ -282,9 +282,9 @@ def _open_choices(sight: Sight) -> list[tuple[str, str, str]]:
 
 def draw_table(table: Mapping[str, Any], *, namespaces: bool, wide: bool) -> RenderableType:
     """Draw what the API server made of the definition's columns."""
-    columns = table["columnDefinitions"]
-    shown = [i for i, one in enumerate(columns) if wide or not one.get("priority")]
-    titles = ["NAMESPACE"] * namespaces + [columns[i]["name"].upper() for i in shown]
+    defined = table["columnDefinitions"]
+    shown = [i for i, one in enumerate(defined) if wide or not one.get("priority")]
+    titles = ["NAMESPACE"] * namespaces + [defined[i]["name"].upper() for i in shown]
     rows: list[Cells] = [[(title, "bold") for title in titles]]
     for row in table["rows"]:
         place = [(row["object"]["metadata"]["namespace"], "")] * namespaces

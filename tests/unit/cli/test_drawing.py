@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cutover.cli.drawing import draw
+from cutover.cli.drawing import draw, draw_table
 from cutover.cli.sight import see
 from tests.unit.cli.sights import (
     NOW,
@@ -312,3 +312,17 @@ def test_both_sides_servers_are_told_in_one_line_each() -> None:
     assert "8 GPUs, 97 % busy, memory 91.3 %  node-3 GPU 1: XID 31" in text
     assert "2 probes of the target's endpoint failed: http://m:8000/health answered 503" in text
     assert "Servers" not in drawn(rollout())
+
+
+def test_a_list_is_what_the_api_server_made_of_the_definitions_columns() -> None:
+    table = {
+        "columnDefinitions": [{"name": "Name"}, {"name": "Phase"}, {"name": "Age", "priority": 1}],
+        "rows": [{"object": {"metadata": {"namespace": "chat"}}, "cells": ["llama", None, "3m"]}],
+    }
+    out = Console(file=io.StringIO(), width=1000, highlight=False)
+    out.print(draw_table(table, namespaces=True, wide=True))
+    out.print(draw_table(table, namespaces=False, wide=False))
+    assert isinstance(out.file, io.StringIO)
+    assert out.file.getvalue() == (
+        "NAMESPACE  NAME   PHASE  AGE\nchat       llama         3m\nNAME   PHASE\nllama\n"
+    )
