@@ -59,11 +59,11 @@ def _rows(step: StepOutlook, outlook: Outlook) -> Iterator[Cells]:
         yield (
             *((cell, "") for cell in head),
             (", ".join(names), "bold"),
-            ("no end" if gate.requests is None else about(gate.requests), ""),
+            (_needs(gate), ""),
             (_time(gate.median), ""),
             (_time(gate.nine_in_ten), ""),
             ("yes", "green") if gate.fits else (f"no, {_chance(gate.pass_chance)}", "bold red"),
-            (_sees(gate, outlook.assumed[gate.gate]), ""),
+            (gate.note or _sees(gate, outlook.assumed[gate.gate]), ""),
         )
         head = ("", "", "")
 
@@ -71,11 +71,17 @@ def _rows(step: StepOutlook, outlook: Outlook) -> Iterator[Cells]:
 def _alike(step: StepOutlook, outlook: Outlook) -> Iterator[tuple[GateOutlook, list[str]]]:
     groups: dict[object, list[str]] = {}
     for gate in step.gates:
-        key = (replace(gate, gate=""), outlook.assumed[gate.gate])
+        key = (replace(gate, gate=""), outlook.assumed.get(gate.gate))
         groups.setdefault(key, []).append(gate.gate)
     by_name = {gate.gate: gate for gate in step.gates}
     for names in groups.values():
         yield by_name[names[0]], names
+
+
+def _needs(gate: GateOutlook) -> str:
+    if gate.requests is not None:
+        return about(gate.requests)
+    return "–" if gate.note else "no end"
 
 
 def _sees(gate: GateOutlook, assumed: float) -> str:
@@ -118,8 +124,8 @@ def _unseen(outlook: Outlook) -> Iterator[Text]:
         told.append(f"{gate}: {upto}")
     if told:
         yield Text.assemble(("Not seen by any step 9 times in 10: ", "bold"), "; ".join(told))
-    for gate, kind in outlook.untold.items():
-        yield Text(f"{gate} ({kind}) counts no requests over time: nothing is foretold of it here")
+    for gate, why in outlook.untold.items():
+        yield Text(f"{gate} {why}")
     quick = [step for step in outlook.steps if step.guards_after is not None]
     blind = [str(step.weight) for step in outlook.steps if step.guards_after is None]
     if quick:

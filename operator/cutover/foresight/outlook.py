@@ -24,6 +24,7 @@ from cutover.foresight.chances import (
     simulate,
     smallest_seen,
 )
+from cutover.foresight.drifting import requests_for, seconds_for
 from cutover.judge.comparison import requests_needed
 from cutover.judge.errors import ErrorRule
 from cutover.judge.evidence import Reference
@@ -52,6 +53,8 @@ class GateOutlook:
     fits: bool
     sees_from: float | None
     """The smallest share of bad target requests that fails it 9 times in 10; None: none."""
+    note: str = ""
+    """What it would notice, or that it only reports, of a gate that counts no bad requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Outlook:
     first_fit: int | None
     """The smallest weight (percent) that fits ``maxDuration`` where some step does not."""
     untold: Mapping[str, str] = field(default_factory=dict)
-    """By gate that does not judge requests as they come: what kind it is."""
+    """By gate of which nothing can be foretold: why."""
 
     @property
     def fits(self) -> bool:
@@ -111,6 +114,12 @@ class Outlook:
 def is_counted(gate: Gate) -> bool:
     """Whether it judges by counting requests, so that time and chance can be told."""
     return gate.latency is not None or gate.error_rate is not None
+
+
+def _why_untold(gate: Gate) -> str:
+    if gate.before_traffic:
+        return "is judged once, before any traffic: the time it takes comes on top"
+    return "does not count bad requests: how long it takes is not foretold"
 
 
 def assumed_shares(plan: Plan, given: Mapping[str, float]) -> dict[str, float]:
@@ -156,7 +165,11 @@ def look_ahead(
         median=quantile(total, 0.5),
         nine_in_ten=quantile(total, SURE),
         first_fit=None if all(step.fits for step in steps) else teller.first_fit(),
-        untold={gate.name: gate.kind.value for gate in plan.gates if not is_counted(gate)},
+        untold={
+            gate.name: _why_untold(gate)
+            for gate in plan.gates
+            if not is_counted(gate) and gate.drift is None
+        },
     )
 
 
@@ -171,6 +184,7 @@ class _Teller:
         self._seen: dict[object, tuple[Outcomes, float | None]] = {}
         self._frozen = 0.0
         self._gates = [gate for gate in plan.gates if is_counted(gate)]
+        self._drifts = [gate for gate in plan.gates if gate.drift is not None]
 
     def step(self, number: int, weight: int, description: str) -> tuple[StepOutlook, Floats]:
         """Tell of one weight, and how long each simulated step took."""
@@ -185,6 +199,11 @@ class _Teller:
             # Gates with equal limits share their draws: shuffled, so that they are not slow together.
             rng = np.random.default_rng([self._seed, number, place])
             slowest = np.maximum(slowest, rng.permutation(took))
+        for gate in self._drifts:
+            if _is_judged(gate, self._weight_step(weight)):
+                found = _drifting(gate, setting)
+                gates.append(found)
+                slowest = np.maximum(slowest, found.median or 0.0)
         self._freeze(setting, slowest)
         until = ENOUGH / setting.target_rate
         return StepOutlook(
@@ -271,6 +290,23 @@ class _Teller:
         requests = (setting.rate - setting.target_rate) * (longest - setting.settle)
         if setting.weight < 100 and requests >= setting.min_requests:
             self._frozen = float(ceil(requests))
+
+
+def _drifting(gate: Gate, setting: Setting) -> GateOutlook:
+    """Tell of a drift gate, which holds nothing where it cannot be judged."""
+    assert gate.drift is not None  # noqa: S101 - the caller looked
+    seconds = seconds_for(gate.drift, setting)
+    note = f"{gate.drift.method} > {gate.drift.max}" if seconds is not None else "only reports"
+    return GateOutlook(
+        gate=gate.name,
+        requests=requests_for(gate.drift, setting) if seconds is not None else None,
+        median=seconds,
+        nine_in_ten=seconds,
+        pass_chance=1.0,
+        fits=True,
+        sees_from=None,
+        note=note,
+    )
 
 
 def _is_judged(gate: Gate, step: Step | None) -> bool:

@@ -100,3 +100,24 @@ def test_what_lint_finds_plan_finds(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert codes == [1, 1]
     assert linted == planned.rstrip("\n")
     assert "minDuration must not be longer than maxDuration" in planned
+
+
+def test_gates_that_count_no_bad_requests_are_told_as_far_as_they_can_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gates = [
+        {
+            "name": "length",
+            "drift": {"distribution": "OutputTokens", "method": "PSI", "max": "0.2"},
+        },
+        {"name": "queue", "query": {"expr": "sum(vllm:num_requests_waiting)", "max": "3"}},
+    ]
+    steps = [{"weight": 5}, {"weight": 50}, {"weight": 100}]
+    file = tmp_path / "drift.yaml"
+    file.write_text(yaml.safe_dump(merged(SMALL, spec({"gates": gates, "steps": steps}))))
+    assert run(["plan", str(file), "--rate", "0.5/s"]) == 0
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "1 5 % 0.025/s length – – – yes only reports" in said
+    # Ten cells and a limit of 0.2 need an effective size of 109, so twice that at weight 50; minRequests is more.
+    assert "2 50 % 0.25/s length 300 22m 22m yes PSI > 0.2" in said
+    assert "queue does not count bad requests: how long it takes is not foretold" in said
