@@ -27,7 +27,7 @@ from cutover.foresight.chances import (
 from cutover.foresight.drifting import requests_for, seconds_for
 from cutover.judge.comparison import requests_needed
 from cutover.judge.errors import ErrorRule
-from cutover.judge.evidence import Reference
+from cutover.judge.evidence import Reference, pooled
 from cutover.judge.guards import ENOUGH, guard_windows
 from cutover.judge.latency import LatencyRule
 
@@ -182,7 +182,9 @@ class _Teller:
         self._assumed = assumed
         self._seed = seed
         self._seen: dict[object, tuple[Outcomes, float | None]] = {}
-        self._frozen = 0.0
+        self._frozen: Reference | None = None
+        self._frozen_at = 0
+        """The step that the reference was last added to."""
         self._gates = [gate for gate in plan.gates if is_counted(gate)]
         self._drifts = [gate for gate in plan.gates if gate.drift is not None]
 
@@ -204,7 +206,7 @@ class _Teller:
                 found = _drifting(gate, setting)
                 gates.append(found)
                 slowest = np.maximum(slowest, found.median or 0.0)
-        self._freeze(setting, slowest)
+        self._freeze(number, setting, slowest)
         until = ENOUGH / setting.target_rate
         return StepOutlook(
             number=number,
@@ -281,15 +283,17 @@ class _Teller:
             min_duration=shortest,
             max_duration=longest,
             min_requests=analysis.min_requests,
-            reference=self._frozen if weight == 100 else 0.0,
+            reference=self._frozen.n if self._frozen is not None and weight == 100 else 0.0,
         )
 
-    def _freeze(self, setting: Setting, took: Floats) -> None:
-        """Keep how many source requests the step had: at weight 100 they stand in for the source."""
+    def _freeze(self, number: int, setting: Setting, took: Floats) -> None:
+        """Keep how many source requests there were: at weight 100 they stand in for the source."""
         longest = min(quantile(took, 0.5), setting.max_duration)
         requests = (setting.rate - setting.target_rate) * (longest - setting.settle)
         if setting.weight < 100 and requests >= setting.min_requests:
-            self._frozen = float(ceil(requests))
+            older = self._frozen if self._frozen_at == number - 1 else None
+            self._frozen = pooled(older, Reference(0.0, float(ceil(requests))))
+            self._frozen_at = number
 
 
 def _drifting(gate: Gate, setting: Setting) -> GateOutlook:
