@@ -26,12 +26,15 @@ from cutover.decide.observation import (
     WindowReading,
 )
 from cutover.judge.histogram import Buckets
+from cutover.judge.means import Total
 
 PAST = timedelta(hours=2)
 """For how long before the story begins the source has served alone."""
 LATELY = timedelta(seconds=10)
 FIRST_TOKEN, WHOLE = "TimeToFirstToken", "EndToEnd"
 THRESHOLD = 1.0
+MEAN = 0.2
+"""Seconds of a quick request; a slow one takes twice as long."""
 
 
 class Counters(NamedTuple):
@@ -182,6 +185,9 @@ class FakeSides:
             gaps.get("Requests", seen.total),
             gaps.get("Errors", seen.failed),
             {FIRST_TOKEN: gaps.get(FIRST_TOKEN, first), WHOLE: gaps.get(WHOLE, whole)},
+            means={
+                WHOLE: gaps.get(f"mean {WHOLE}", Total(MEAN * (seen.total + seen.slow), seen.total))
+            },
             distributions={
                 name: gaps.get(name, _by_length(seen.total, shares))
                 for name, shares in (

@@ -43,11 +43,21 @@ class ErrorRateGate(Wire):
     """How many times the source's share of failed requests the target's may be, 1 to 100, such as "2"."""
 
 
+class MeanLatencyGate(Wire):
+    """The target's mean time is at most maxIncrease larger than the source's; for servers that tell no more than means."""
+
+    metric: MetricName
+    """Which time, by the profile's name for it, such as EndToEnd."""
+    max_increase: Annotated[Share, SOME_BELOW_ALL]
+    """How much larger the target's mean may be than the source's, such as 10%."""
+
+
 class GateKind(StrEnum):
     """What a gate judges."""
 
     LATENCY = "latency"
     ERROR_RATE = "errorRate"
+    MEAN_LATENCY = "meanLatency"
     QUERY = "query"
     DRIFT = "drift"
     PARITY = "parity"
@@ -56,7 +66,7 @@ class GateKind(StrEnum):
 
 COUNTS_REQUESTS: Final = frozenset({GateKind.LATENCY, GateKind.ERROR_RATE})
 """Kinds that compare shares of bad requests: they have a past, a frozen reference and sums."""
-NEEDS_TRAFFIC: Final = COUNTS_REQUESTS | {GateKind.DRIFT}
+NEEDS_TRAFFIC: Final = COUNTS_REQUESTS | {GateKind.MEAN_LATENCY, GateKind.DRIFT}
 """Kinds that judge the target's share of the traffic, so that before it there is nothing to judge."""
 JUDGED_ONCE: Final = frozenset({GateKind.HOLDOUT})
 """Kinds whose items are all there is: judging them again at the next step would tell the same."""
@@ -109,6 +119,8 @@ class Gate(Wire):
     """Judge how many requests are slow."""
     error_rate: ErrorRateGate | None = None
     """Judge how many requests fail."""
+    mean_latency: MeanLatencyGate | None = None
+    """Judge the mean time of requests."""
     query: QueryGate | None = None
     """Judge a number that any PromQL gives."""
     drift: DriftGate | None = None

@@ -132,17 +132,23 @@ class EvidenceSums(Wire):
     """What a gate has gathered since ``status.evidenceSince``: plain sums over looks (judge.evidence)."""
 
     until: datetime = Field(description="The look that these sums end at.")
-    sums: Annotated[list[float], Field(max_length=24)]
+    sums: Annotated[list[float], Field(max_length=40)]
 
 
 class FrozenReference(Wire):
     """The source's evidence of the last steps that had enough of it."""
 
     gate: str
-    share: float
+    share: float = Field(description="Of bad requests; 0 where the gate judges a mean.")
     requests: float
     correlation: float = 0.0
     look_size: float = 1.0
+    mean_seconds: float | None = Field(
+        default=None, description="The source's mean, where the gate judges one."
+    )
+    mean_variance: float | None = Field(
+        default=None, description="Of that mean, in seconds squared."
+    )
     step: int
 
 

@@ -228,14 +228,19 @@ def history_correlation(status: Status, gate: str) -> float:
     return min(MOST_HISTORY, (past.correlation or 0.0) / 2.0) if past else 0.0
 
 
-def frozen_references(status: Status, step: int, enough: float) -> list[FrozenReference]:
+def frozen_references(
+    plan: Plan, status: Status, step: int, enough: float
+) -> list[FrozenReference]:
     """The references to keep when a step ends: this step's, where the source had enough requests.
 
     Steps that follow one another count together. A pause or approval between them begins anew, since rates
     move with the time of day; so does what was measured before the first step, of which no looks are known.
     """
     kept = {one.gate: one for one in status.reference}
+    counting = {gate.name for gate in plan.gates if gate.counts_requests}
     for gate in status.gates:
+        if gate.name not in counting:
+            continue
         evidence = evidence_of(gate)
         reference = freeze(evidence)
         if reference is not None and reference.n >= enough and (status.weights.applied or 0) < 100:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 
+from cutover.api.gates import Gate
 from cutover.api.status import Baseline, FrozenReference, PauseCause, Phase, Plan, Status
 from cutover.decide import claims, clocks, record
 from cutover.decide.admission import counted_replicas, preflight_unfit
@@ -15,6 +16,7 @@ from cutover.decide.facts import with_facts
 from cutover.decide.fulllook import window_of
 from cutover.decide.health import noted
 from cutover.decide.looking import REFERENCE_WINDOW
+from cutover.decide.means import mean_total
 from cutover.decide.observation import (
     NOT_ASKED,
     Claim,
@@ -331,12 +333,18 @@ def _window_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: b
     for gate in plan.gates:
         if gate.only_reports or not gate.counts_requests:
             continue
-        metric = gate.latency.metric if gate.latency else None
-        values = (window.latencies.get(metric),) if metric else (window.requests, window.errors)
-        for value in values:
+        for value in _values(gate, window):
             if isinstance(value, Gap) and (needs_data or value.missing is not Missing.NO_DATA):
                 return Gap(value.missing, f"gate {gate.name}: {value.message}")
     return None
+
+
+def _values(gate: Gate, window: WindowReading) -> tuple[object, ...]:
+    if gate.latency is not None:
+        return (window.latencies.get(gate.latency.metric),)
+    if gate.mean_latency is not None:
+        return (mean_total(gate.mean_latency.metric, window),)
+    return (window.requests, window.errors)
 
 
 def _baseline(seen: Observation) -> Baseline | None:

@@ -15,6 +15,7 @@ from cutover.decide.drifting import input_mix, judge_drifting, with_mix
 from cutover.decide.fulllook import FullLook
 from cutover.decide.holdout import judge_holdout_gate
 from cutover.decide.loading import load_seen, running_each, with_load
+from cutover.decide.means import judge_means
 from cutover.decide.observation import Gap
 from cutover.decide.parity import judge_parity
 from cutover.decide.querying import asked_query, judge_query
@@ -104,6 +105,8 @@ def _told(
     match gate.kind:
         case GateKind.LATENCY | GateKind.ERROR_RATE:
             return judge_counted(plan, status, gate, before, look)
+        case GateKind.MEAN_LATENCY:
+            return judge_means(plan, status, gate, before, look)
         case GateKind.QUERY:
             return judge_query(plan, status, gate, before, look)
         case GateKind.DRIFT:
@@ -155,6 +158,8 @@ def _asked(gate: Gate) -> str:
     """By what name a reading tells the gate's query."""
     if gate.latency is not None:
         return gate.latency.metric
+    if gate.mean_latency is not None:
+        return f"{gate.mean_latency.metric}.seconds"
     return gate.drift.key(gate.name) if gate.drift is not None else ERRORS
 
 

@@ -9,6 +9,7 @@ from cutover.api.status import Plan, Status, Streak
 from cutover.judge.distribution import Classes
 from cutover.judge.golden import Fold
 from cutover.judge.histogram import Buckets
+from cutover.judge.means import Total
 from cutover.judge.past import Clustering
 
 # --- the route ----------------------------------------------------------------------------------
@@ -166,6 +167,8 @@ class WindowReading:
     """By metric name of the gates, e.g. ``TimeToFirstToken``; edges in seconds."""
     distributions: Mapping[str, Buckets | Classes | Gap] = field(default_factory=dict)
     """What drift gates compare, by ``DriftGate.key``; in the long window of a full look alone."""
+    means: Mapping[str, Total | Gap] = field(default_factory=dict)
+    """By metric name of the gates on means."""
 
 
 @dataclass(frozen=True, slots=True)

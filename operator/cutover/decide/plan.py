@@ -140,6 +140,14 @@ def _gates_refusal(plan: Plan, metrics: Mapping[Profile, Tells]) -> Refusal | No
             )
         if gate.holdout is not None and (unfit := holdout_refusal(plan, gate)) is not None:
             return unfit
+    weights = [step.weight for step in plan.steps if step.weight is not None]
+    mean = next((gate.name for gate in plan.gates if gate.mean_latency), None)
+    if mean is not None and weights[0] == 100:
+        return Refusal(
+            "InvalidSpec",
+            f"gate {mean} compares means, and at weight 100 the source has none to compare with: put a"
+            " smaller weight first",
+        )
     return untellable(plan, metrics)
 
 

@@ -17,6 +17,7 @@ from cutover.decide.counting import frozen_references
 from cutover.decide.decision import Decision, Lower, Raise, Said
 from cutover.decide.drifting import frozen_distributions
 from cutover.decide.looking import guard_interval, has_traffic, watching
+from cutover.decide.means import frozen_means
 from cutover.decide.observation import Observation, Refusal, RouteSeen, SideReading
 from cutover.decide.record import from_status
 from cutover.decide.weights import shows, weights_at
@@ -201,12 +202,13 @@ def _advance_when_ready(seen: Observation, status: Status, plan: Plan) -> Decisi
 
 def _advance(seen: Observation, status: Status, plan: Plan, following: int) -> Decision:
     enough = float(analysis_in_force(plan, status).min_requests)
-    references = frozen_references(status, following - 1, enough)
+    kept = {one.gate: one for one in frozen_references(plan, status, following - 1, enough)}
+    kept |= {one.gate: one for one in frozen_means(plan, status, following - 1, enough)}
     distributions = frozen_distributions(
         status, plan, seen.source, seen.long_window, step=following - 1, enough=enough
     )
     status = status.model_copy(
-        update={"reference": references, "reference_distributions": distributions}
+        update={"reference": list(kept.values()), "reference_distributions": distributions}
     )
     if following >= len(plan.steps):
         every = (

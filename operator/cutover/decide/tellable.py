@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cutover.api.custom import CustomMetrics
-from cutover.api.drift import DriftMethod
-from cutover.api.gates import Gate, GateKind
+from cutover.api.drift import DriftGate, DriftMethod
+from cutover.api.gates import Gate
 from cutover.api.sides import Profile
 from cutover.api.spec import Spec
 from cutover.api.status import Plan
@@ -43,7 +43,8 @@ def preferred_gates(
 ) -> list[Gate]:
     """Choose the gates in force where the spec names none.
 
-    Those of the target's profile, then those of the source's, as far as both sides can tell them.
+    Those of the target's profile, then those of the source's, as far as both sides can tell them; no time
+    is judged by its mean where another is judged by its slow requests.
     """
     sides = _sides(spec, known)
     gates: dict[str, Gate] = {}
@@ -51,7 +52,8 @@ def preferred_gates(
         for gate in defaults[side.profile]:
             if not any(_gap(gate, one) for one in sides):
                 gates.setdefault(gate.name, gate)
-    return list(gates.values())
+    slow = any(gate.latency is not None for gate in gates.values())
+    return [gate for gate in gates.values() if not (slow and gate.mean_latency is not None)]
 
 
 def untellable(plan: Plan, known: Known) -> Refusal | None:
@@ -86,24 +88,22 @@ def _tells(profile: Profile, custom: CustomMetrics | None, known: Known) -> Tell
 
 
 def _gap(gate: Gate, side: _SideTells) -> Refusal | None:
-    match gate.kind:
-        case GateKind.LATENCY:
-            return _latency_gap(gate, side)
-        case GateKind.DRIFT:
-            return _drift_gap(gate, side)
-        case GateKind.ERROR_RATE if not side.tells.errors:
-            return Refusal(
-                "UnknownMetric",
-                f"gate {gate.name} asks for errors, which the {side.side}'s profile {side.profile}"
-                " does not count: remove the gate, or count errors with profile Custom",
-            )
-        case _:
-            return None
+    tells = side.tells
+    if gate.latency is not None and gate.latency.metric not in tells.latencies:
+        return _untold(gate, side, gate.latency.metric, tells.latencies, _instead(gate, side))
+    if gate.mean_latency is not None and gate.mean_latency.metric not in tells.means:
+        metric = gate.mean_latency.metric
+        return _untold(gate, side, f"the mean of {metric}", tells.means, "")
+    if gate.error_rate is not None and not tells.errors:
+        return Refusal(
+            "UnknownMetric",
+            f"gate {gate.name} asks for errors, which the {side.side}'s profile {side.profile}"
+            " does not count: remove the gate, or count errors with profile Custom",
+        )
+    return None if gate.drift is None else _drift_gap(gate, gate.drift, side)
 
 
-def _drift_gap(gate: Gate, side: _SideTells) -> Refusal | None:
-    drift = gate.drift
-    assert drift is not None  # noqa: S101 - the kind says so
+def _drift_gap(gate: Gate, drift: DriftGate, side: _SideTells) -> Refusal | None:
     known = side.tells.distributions
     if drift.distribution is not None and drift.distribution not in known:
         return Refusal(
@@ -124,13 +124,20 @@ def _drift_gap(gate: Gate, side: _SideTells) -> Refusal | None:
     return None
 
 
-def _latency_gap(gate: Gate, side: _SideTells) -> Refusal | None:
-    assert gate.latency is not None  # noqa: S101 - the kind says so
-    if gate.latency.metric in side.tells.latencies:
-        return None
-    names = ", ".join(side.tells.latencies) or "none"
+def _untold(gate: Gate, side: _SideTells, what: str, known: Sequence[str], instead: str) -> Refusal:
+    names = ", ".join(known) or "none"
     return Refusal(
         "UnknownMetric",
-        f"gate {gate.name} asks for {gate.latency.metric}, which the {side.side}'s"
-        f" profile {side.profile} cannot tell; it knows: {names}",
+        f"gate {gate.name} asks for {what}, which the {side.side}'s"
+        f" profile {side.profile} cannot tell; it knows: {names}{instead}",
     )
+
+
+def _instead(gate: Gate, side: _SideTells) -> str:
+    """Say what to judge where there is no histogram of it."""
+    if side.tells.latencies and gate.latency and gate.latency.metric not in side.tells.means:
+        return ""
+    if not side.tells.means:
+        return ""
+    means = ", ".join(side.tells.means)
+    return f". It has means of {means}: judge meanLatency instead"

@@ -58,7 +58,8 @@ class SideMetrics:
         own = NAMES.get(side.profile or profile)
         # How long silence is normal is told by the time of whole requests.
         whole = [WHOLE_REQUEST] if own is not None and WHOLE_REQUEST in own.latencies else []
-        asked = Asked(tuple(dict.fromkeys([*gated, *whole])))
+        means = [one.mean_latency.metric for one in gates if one.mean_latency]
+        asked = Asked(tuple(dict.fromkeys([*gated, *whole])), tuple(dict.fromkeys(means)))
         self._scene = Scene(
             questions=ask_about(side, other, profile, custom, asked, gates=gates),
             asked=asked,

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from cutover.decide.observation import Gap, Missing, SideReading, WindowReading
 from cutover.judge.distribution import Classes
 from cutover.judge.histogram import Buckets
+from cutover.judge.means import Total
 from cutover.metrics import diagnosis, promql
 from cutover.metrics.answers import Row
 from cutover.metrics.diagnosis import Findings, Scene
 from cutover.metrics.distributions import read_classes
 from cutover.metrics.gauges import read_gauges
-from cutover.metrics.quantities import ERRORS, REQUESTS, Quantity
+from cutover.metrics.quantities import ERRORS, REQUESTS, Quantity, events_of, seconds_of
 from cutover.metrics.questions import COMMON, NEWEST, SCRAPE, UP
 from cutover.metrics.readings import Answered, read_buckets, read_number
 
@@ -55,8 +56,20 @@ class _Teller:
             requests,
             self._errors(seconds, requests),
             {name: self._buckets(name, seconds) for name in self.scene.asked.latencies},
+            means={name: self._total(name, seconds) for name in self.scene.asked.means},
             distributions=self._distributions(seconds) if seconds == self.seen.long else {},
         )
+
+    def _total(self, name: str, seconds: float) -> Total | Gap:
+        """Read a sum of time and the number of its events; both or none."""
+        spent = self._number(seconds_of(name), seconds)
+        events = self._number(events_of(name), seconds)
+        if isinstance(spent, Gap):
+            return spent
+        if isinstance(events, Gap):
+            return events
+        quantity = self._quantity(seconds_of(name))
+        return Total(spent * (quantity.unit if quantity is not None else 1.0), events)
 
     def _distributions(self, seconds: float) -> dict[str, Buckets | Classes | Gap]:
         return {

@@ -17,6 +17,7 @@ LATENCY = {"metric": "TimeToFirstToken", "threshold": "1s", "maxAbove": "5%", "m
 DRIFT = {"distribution": "OutputTokens", "method": "PSI", "max": "0.2"}
 BUCKETS = "sum by (le) (increase(score_bucket{$matchers}[$window]))"
 ERRORS = {"max": "1%", "ratio": "2"}
+MEAN = {"metric": "EndToEnd", "maxIncrease": "10%"}
 QUERY = "sum(increase(done_total{$matchers}[$window]))"
 NUMBER: dict[str, str | None] = {"expr": "sum(waiting{$matchers})", "max": "3"}
 CUSTOM = {"requests": QUERY, "errors": QUERY}
@@ -598,6 +599,7 @@ STATIC: list[Case] = [
         [
             gates({"name": "a", "errorRate": ERRORS, "run": "BeforeTraffic"}),
             gates({"name": "a", "latency": LATENCY, "run": "BeforeTraffic"}),
+            gates({"name": "a", "meanLatency": MEAN, "run": "BeforeTraffic"}),
         ],
         [
             gates({"name": "a", "errorRate": ERRORS, "run": "EachStep", "onFail": "Pause"}),
@@ -662,6 +664,13 @@ STATIC: list[Case] = [
         ["100%", "0%", "0.0%", "two"],
         ["0.0001%", "99%"],
         lambda text: latency(margin=text),
+    ),
+    value_case(
+        "spec.gates[].meanLatency.maxIncrease",
+        "write a share of more than 0% and less than 100%",
+        ["100%", "0%", "0.1"],
+        ["10%", "99%"],
+        lambda text: gates({"name": "a", "meanLatency": MEAN | {"maxIncrease": text}}),
     ),
     value_case(
         "spec.gates[].errorRate.max",

@@ -22,7 +22,7 @@ _TENSORFLOW_EDGES: Final = tuple(10e-6 * 1.8**k for k in range(33))
 # fmt: on
 
 _SUCCEEDED: Final = "nv_inference_request_success"
-_FAILED: Final = Counter("nv_inference_request_failure", 'reason!="CANCELED"')
+_FAILED: Final = Counter("nv_inference_request_failure", 'reason!="CANCELED"', late=True)
 """A client that gave up is no failure; releases before 24.05 have no ``reason``, and all are counted."""
 
 

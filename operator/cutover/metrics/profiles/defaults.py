@@ -9,7 +9,7 @@ needed. Of a Custom server no latency can be guessed.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
+from cutover.api.gates import ErrorRateGate, Gate, LatencyGate, MeanLatencyGate
 from cutover.api.sides import Profile
 from cutover.decide.tellable import Tells
 from cutover.judge.distribution import Scale
@@ -22,6 +22,10 @@ def _limit(name: str, metric: str, threshold: str) -> Gate:
     return Gate(name=name, latency=latency)
 
 
+def _mean(name: str, metric: str) -> Gate:
+    return Gate(name=name, mean_latency=MeanLatencyGate(metric=metric, max_increase="10%"))
+
+
 _ERRORS: Final = Gate(name="errors", error_rate=ErrorRateGate(max="1%", ratio="2"))
 _FIRST_TOKEN: Final = _limit("first-token", "TimeToFirstToken", "1s")
 _TOKEN_TIME: Final = _limit("token-time", "TimePerOutputToken", "100ms")
@@ -29,15 +33,15 @@ _TOKEN_TIME: Final = _limit("token-time", "TimePerOutputToken", "100ms")
 DEFAULT_GATES: Final[Mapping[Profile, Sequence[Gate]]] = {
     Profile.VLLM: (_FIRST_TOKEN, _TOKEN_TIME, _ERRORS),
     Profile.SGLANG: (_FIRST_TOKEN, _TOKEN_TIME, _ERRORS),
-    Profile.TRITON: (_ERRORS,),
+    Profile.TRITON: (_mean("mean-latency", "EndToEnd"), _ERRORS),
     Profile.TGI: (_TOKEN_TIME, _ERRORS),
     Profile.NIM: (_FIRST_TOKEN, _ERRORS),
     Profile.KSERVE: (_limit("latency", "InferenceTime", "1s"), _ERRORS),
-    Profile.MLSERVER: (_limit("latency", "EndToEnd", "1s"), _ERRORS),
-    Profile.TORCHSERVE: (_ERRORS,),
+    Profile.MLSERVER: (_mean("mean-latency", "InferenceTime"), _ERRORS),
+    Profile.TORCHSERVE: (_mean("mean-latency", "InferenceTime"), _ERRORS),
     Profile.RAY: (_limit("latency", "EndToEnd", "1s"), _ERRORS),
     Profile.TFSERVING: (_limit("latency", "EndToEnd", "1s"), _ERRORS),
-    Profile.LLAMA_CPP: (_ERRORS,),
+    Profile.LLAMA_CPP: (_mean("token-time", "InterTokenLatency"), _ERRORS),
     Profile.CUSTOM: (_ERRORS,),
 }
 """In force where ``gates`` is omitted and both sides can tell them."""
