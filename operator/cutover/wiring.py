@@ -25,11 +25,12 @@ from cutover.clusters.secrets import Secret, Secrets
 from cutover.clusters.workloads import read_replicas
 from cutover.decide.asking import Asking
 from cutover.decide.observation import Gap, Missing, Probe, Refusal, Replicas, SideReach
-from cutover.metrics.joined import SideMetrics
+from cutover.metrics.gateway import BothVantages, GatewayMetrics, backend_matchers
+from cutover.metrics.joined import Place, SideMetrics
 from cutover.metrics.profiles.defaults import DEFAULT_GATES, TELLS
 from cutover.metrics.prometheus import PrometheusPool
 from cutover.observe.world import Known
-from cutover.ports import Leadership, NotWritten
+from cutover.ports import Leadership, Metrics, NotWritten
 from cutover.queue import Queue
 from cutover.reconciler import Reconciler
 from cutover.replay.probing import Probing
@@ -96,7 +97,7 @@ class _Made:
     router: HttpRouteRouter | None = None
     end_watch: Callable[[], None] = lambda: None
     measured: tuple[object, ...] | None = None
-    metrics: tuple[SideMetrics, SideMetrics] | None = None
+    metrics: tuple[Metrics, Metrics] | None = None
 
 
 class PooledAdapters:
@@ -157,10 +158,13 @@ class PooledAdapters:
         elif echo.highest > 0:
             self._queue.add(key, ECHO)
 
-    def metrics(self, plan: Plan, namespace: str, holder: str) -> tuple[SideMetrics, SideMetrics]:
+    def metrics(self, plan: Plan, namespace: str, holder: str) -> tuple[Metrics, Metrics]:
         """The source's and the target's metrics."""
         made = self._made.setdefault(holder, _Made())
-        what = (plan.source, plan.target, plan.profile, plan.custom, plan.gates)
+        what = (
+            *(plan.source, plan.target, plan.profile, plan.custom, plan.gates),
+            *(plan.traffic.gateway, plan.traffic.http_route, plan.traffic.cluster.namespace),
+        )
         if made.metrics is None or made.measured != what:
             made.metrics = (
                 self._side(plan, namespace, plan.gates, name="source"),
@@ -169,10 +173,10 @@ class PooledAdapters:
             made.measured = what
         return made.metrics
 
-    def _side(self, plan: Plan, namespace: str, gates: Sequence[Gate], *, name: str) -> SideMetrics:
+    def _side(self, plan: Plan, namespace: str, gates: Sequence[Gate], *, name: str) -> Metrics:
         sides = {"source": (plan.source, plan.target), "target": (plan.target, plan.source)}
         side, other = sides[name]
-        return SideMetrics(
+        servers = SideMetrics(
             side,
             other,
             name=name,
@@ -182,6 +186,19 @@ class PooledAdapters:
             namespace=namespace,
             client=self._prometheus,
         )
+        traffic = plan.traffic
+        if traffic.gateway is None:
+            return servers
+        place = traffic.cluster.namespace or namespace
+        gateway = GatewayMetrics(
+            traffic.gateway,
+            backend_matchers(traffic.gateway, traffic.http_route, place, name=name),
+            Place(traffic.gateway.prometheus, namespace, self._prometheus),
+            gates,
+        )
+        tells = TELLS.get(side.profile or plan.profile)
+        counts = tells is None or (tells.requests and tells.errors)
+        return BothVantages(servers, gateway, servers_count=counts)
 
     def replayer(self, plan: Plan, namespace: str, asking: Asking) -> GoldenReplayer:
         """Both sides' endpoints, asked so."""

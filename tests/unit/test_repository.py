@@ -21,3 +21,8 @@ def test_the_source_root_never_hides_the_standard_library() -> None:
 def test_the_state_diagram_is_drawn_from_the_transitions() -> None:
     text = docs.ARCHITECTURE.read_text()
     assert docs.with_diagram(text) == text, "run make generate"
+
+
+def test_the_table_of_profiles_is_made_from_their_data() -> None:
+    text = docs.PROFILES.read_text()
+    assert docs.with_profiles(text) == text, "run make generate"

@@ -21,6 +21,13 @@ from cutover.api.rules import (
 from cutover.api.wire import Wire
 
 
+class Vantage(StrEnum):
+    """From where both sides are seen."""
+
+    SERVERS = "Servers"
+    GATEWAY = "Gateway"
+
+
 class LatencyGate(Wire):
     """At most maxAbove of the target's requests take longer than threshold, and at most margin more than the source's."""
 
@@ -32,6 +39,8 @@ class LatencyGate(Wire):
     """Share of the target's requests that may be slow, such as 5%."""
     margin: Annotated[Share, SOME_BELOW_ALL]
     """How much larger the target's share of slow requests may be than the source's, in percentage points, such as 2.5%."""
+    vantage: Vantage | None = None
+    """Who tells: Servers, their own metrics; or Gateway, what traffic.gateway counts of the two backends. Omitted: Servers."""
 
 
 class ErrorRateGate(Wire):
@@ -41,6 +50,8 @@ class ErrorRateGate(Wire):
     """Share of the target's requests that may fail, such as 1%."""
     ratio: Annotated[Ratio, TIMES]
     """How many times the source's share of failed requests the target's may be, 1 to 100, such as "2"."""
+    vantage: Vantage | None = None
+    """Who tells: Servers, their own metrics; or Gateway, what traffic.gateway counts of the two backends. Omitted: Servers."""
 
 
 class MeanLatencyGate(Wire):
@@ -50,6 +61,8 @@ class MeanLatencyGate(Wire):
     """Which time, by the profile's name for it, such as EndToEnd."""
     max_increase: Annotated[Share, SOME_BELOW_ALL]
     """How much larger the target's mean may be than the source's, such as 10%."""
+    vantage: Vantage | None = None
+    """Who tells: Servers, their own metrics; or Gateway, what traffic.gateway counts of the two backends. Omitted: Servers."""
 
 
 class GateKind(StrEnum):
@@ -148,6 +161,12 @@ class Gate(Wire):
     def counts_requests(self) -> bool:
         """Whether it compares shares of bad requests."""
         return self.kind in COUNTS_REQUESTS
+
+    @property
+    def at_gateway(self) -> bool:
+        """Whether it judges what the gateway counts."""
+        judged = self.latency or self.error_rate or self.mean_latency
+        return judged is not None and judged.vantage is Vantage.GATEWAY
 
     @property
     def consequence(self) -> OnFail:

@@ -143,7 +143,7 @@ Matchers = Annotated[
 
 
 class Prometheus(Wire):
-    """Where one side's metrics are, and which of them are that side's."""
+    """Where metrics are, and which of them are meant."""
 
     model_config = ruled_by(
         Rule(
@@ -173,9 +173,7 @@ class Prometheus(Wire):
     Credentials sent to an http:// address can be read on the way: leave the cluster by https:// only.
     """
     matchers: Matchers
-    """Labels that tell this side's series from all others, as name: value; compared for equality. One to eight."""
-    gpu_matchers: Matchers | None = None
-    """Labels that tell the GPUs of this side's servers among the DCGM exporter's series, such as exported_namespace. Omitted: matchers."""
+    """Labels that tell the series meant from all others, as name: value; compared for equality. One to eight."""
     authorization: Authorization | None = None
     """An Authorization header, such as a bearer token. Not together with basicAuth."""
     basic_auth: BasicAuth | None = None
@@ -184,6 +182,13 @@ class Prometheus(Wire):
     """Certificates for an https:// address."""
     headers_from: HeadersFrom | None = None
     """Further headers, such as a tenant's X-Scope-OrgID."""
+
+
+class SidePrometheus(Prometheus):
+    """Where one side's metrics are, and which of them are that side's."""
+
+    gpu_matchers: Matchers | None = None
+    """Labels that tell the GPUs of this side's servers among the DCGM exporter's series, such as exported_namespace. Omitted: matchers."""
 
 
 class Endpoint(Wire):
@@ -247,7 +252,7 @@ class Side(Wire):
     """What runs this side's model server; tells how many replicas are ready."""
     endpoint: Endpoint | None = None
     """Where the operator itself can ask this side's model server: for golden inputs, probes and warm-up."""
-    prometheus: Prometheus
+    prometheus: SidePrometheus
     """Where this side's metrics are read."""
     profile: Profile | None = None
     """Whose metric names this side's server uses. Omitted: spec.profile."""

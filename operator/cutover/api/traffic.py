@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cutover.api.names import Label, ObjectName
 from cutover.api.rules import AS_SET, ONE_OWNER, Rule, ruled_by
-from cutover.api.sides import ClusterRef
+from cutover.api.sides import ClusterRef, Matchers, Prometheus
 from cutover.api.wire import Wire
 
 
@@ -78,6 +78,46 @@ class HttpRoute(Wire):
     """Indexes (from 0) of the route's rules that are meant. Omitted: every rule, and each must name both backends."""
 
 
+class GatewayProfile(StrEnum):
+    """Whose metric names are read at the gateway."""
+
+    CONTOUR = "Contour"
+    ENVOY_GATEWAY = "EnvoyGateway"
+    ISTIO = "Istio"
+    TRAEFIK = "Traefik"
+
+
+class Gateway(Wire):
+    """What the gateway itself counts of each of the two backends."""
+
+    model_config = ruled_by(
+        Rule(
+            "has(self.sourceMatchers) == has(self.targetMatchers)",
+            "set sourceMatchers and targetMatchers, or neither: each tells one backend from the other",
+        ),
+        Rule(
+            "self.profile != 'EnvoyGateway' || has(self.sourceMatchers)",
+            "Envoy Gateway counts all backends of a rule together unless each backendRef carries a filter:"
+            " give each one, and name in sourceMatchers and targetMatchers the envoy_cluster_name"
+            " (httproute/NAMESPACE/ROUTE/rule/N/backend/M) of each",
+        ),
+        Rule(
+            "!has(self.sourceMatchers) || !has(self.targetMatchers)"
+            " || self.sourceMatchers != self.targetMatchers",
+            "sourceMatchers and targetMatchers are equal, so that both sides would be the same series",
+        ),
+    )
+
+    profile: GatewayProfile
+    """Which gateway it is."""
+    prometheus: Prometheus
+    """Where the gateway's metrics are read."""
+    source_matchers: Matchers | None = None
+    """Labels of the source backend's series. Omitted: made of the backend's namespace, name and port."""
+    target_matchers: Matchers | None = None
+    """Labels of the target backend's series. Omitted: made of the backend's namespace, name and port."""
+
+
 class Delivery(Wire):
     """How it is known that the gateway does what the route says."""
 
@@ -96,3 +136,5 @@ class Traffic(Wire):
     """When somebody else raises the target's share: Enforce puts the rollout's weights back, Pause waits for a person. A share that somebody lowers is never raised again by itself."""
     delivery: Delivery = Delivery()
     """How it is known that the gateway does what the route says."""
+    gateway: Gateway | None = None
+    """What the gateway counts of both backends: for gates with vantage Gateway, and for servers that do not count themselves. Omitted: only the servers' own metrics are read."""

@@ -11,7 +11,7 @@ from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration, parse_ratio, parse_share
 from cutover.api.status import EvidenceSums, FrozenReference, GateStatus, Plan, Status
 from cutover.decide import clocks
-from cutover.decide.fulllook import FullLook, both_windows
+from cutover.decide.fulllook import FullLook, at_vantage, both_windows
 from cutover.decide.loading import load_seen
 from cutover.decide.observation import Gap, Missing, WindowReading
 from cutover.decide.telling import Told, missing_verdict
@@ -74,6 +74,13 @@ def _counts(gate: Gate, look: FullLook) -> GateCounts | Gap:
 
 def gate_counts(gate: Gate, source: WindowReading, target: WindowReading) -> GateCounts | Gap:
     """Count requests and bad requests of both sides for one gate, or say what is missing."""
+    ours, theirs = at_vantage(gate, source), at_vantage(gate, target)
+    if isinstance(ours, Gap):
+        return ours
+    return theirs if isinstance(theirs, Gap) else _seen_counts(gate, ours, theirs)
+
+
+def _seen_counts(gate: Gate, source: WindowReading, target: WindowReading) -> GateCounts | Gap:
     if gate.latency is not None:
         return _latency_counts(gate, source, target)
     counts: list[Count] = []

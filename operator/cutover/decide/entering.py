@@ -13,7 +13,7 @@ from cutover.decide.counting import gate_counts
 from cutover.decide.decision import ClaimRoute, Decision, ReleaseClaim, Said
 from cutover.decide.drifting import frozen_distributions
 from cutover.decide.facts import with_facts
-from cutover.decide.fulllook import window_of
+from cutover.decide.fulllook import at_vantage, window_of
 from cutover.decide.health import noted
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.means import mean_total
@@ -340,11 +340,14 @@ def _window_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: b
 
 
 def _values(gate: Gate, window: WindowReading) -> tuple[object, ...]:
+    seen = at_vantage(gate, window)
+    if isinstance(seen, Gap):
+        return (seen,)
     if gate.latency is not None:
-        return (window.latencies.get(gate.latency.metric),)
+        return (seen.latencies.get(gate.latency.metric),)
     if gate.mean_latency is not None:
-        return (mean_total(gate.mean_latency.metric, window),)
-    return (window.requests, window.errors)
+        return (mean_total(gate, window),)
+    return (seen.requests, seen.errors)
 
 
 def _baseline(seen: Observation) -> Baseline | None:

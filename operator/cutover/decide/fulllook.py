@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cutover.api.gates import Gate
 from cutover.decide.observation import (
     Gap,
     Missing,
@@ -41,6 +42,15 @@ def window_of(reading: Reading | None, seconds: float) -> WindowReading | Gap | 
     if reading is None or isinstance(reading, Gap):
         return reading
     return next((one for one in reading.windows if one.seconds == seconds), None)
+
+
+def at_vantage(gate: Gate, window: WindowReading) -> WindowReading | Gap:
+    """Return the window as the gate's vantage point shows it."""
+    if not gate.at_gateway:
+        return window
+    if window.gateway is None:
+        return Gap(Missing.NO_DATA, "the gateway was not asked about this window")
+    return window.gateway
 
 
 def both_windows(look: FullLook) -> tuple[WindowReading, WindowReading] | Gap:

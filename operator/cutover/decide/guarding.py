@@ -41,6 +41,7 @@ def find_breach(
             return breach
     if Guard.ERROR_BURST not in disabled:
         breach = guards.error_burst([_errors(*pair) for pair in pairs])
+        breach = breach or guards.error_burst([_errors(*pair) for pair in _at_gateway(pairs)])
         if breach is not None:
             return breach
     if Guard.LATENCY_BURST not in disabled:
@@ -65,6 +66,16 @@ def _pairs(
     asked = [one for one in target.windows if one.seconds <= lengths[-1]]
     exact = [one for one in asked if one.seconds in lengths]
     return [(beside.get(one.seconds), one) for one in (exact or asked)]
+
+
+def _at_gateway(pairs: list[_Pair]) -> list[_Pair]:
+    """The same windows as the gateway saw both backends, where it was asked."""
+    seen = [(source.gateway if source else None, target.gateway) for source, target in pairs]
+    return [
+        (source if isinstance(source, WindowReading) else None, target)
+        for source, target in seen
+        if isinstance(target, WindowReading)
+    ]
 
 
 def _count(window: WindowReading | None) -> Count | None:

@@ -16,7 +16,7 @@ from cutover.decide.fulllook import FullLook
 from cutover.decide.holdout import judge_holdout_gate
 from cutover.decide.loading import load_seen, running_each, with_load
 from cutover.decide.means import judge_means
-from cutover.decide.observation import Gap
+from cutover.decide.observation import Gap, gateway_key
 from cutover.decide.parity import judge_parity
 from cutover.decide.querying import asked_query, judge_query
 from cutover.decide.telling import Told
@@ -150,7 +150,7 @@ def _query(gate: Gate, look: FullLook) -> str | None:
         text = None
     else:
         queries: Mapping[str, str] = look.target.queries
-        text = queries.get(_asked(gate))
+        text = queries.get(gateway_key(_asked(gate)) if gate.at_gateway else _asked(gate))
     return text[:4096] if text else None
 
 

@@ -7,7 +7,7 @@ from cutover.api.quantities import parse_duration, parse_share
 from cutover.api.status import EvidenceSums, FrozenReference, GateStatus, Plan, Status
 from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force
-from cutover.decide.fulllook import FullLook, both_windows
+from cutover.decide.fulllook import FullLook, at_vantage, both_windows
 from cutover.decide.observation import Gap, Missing, WindowReading
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.meanrule import MeanRule, MeanTerms, judge_mean
@@ -20,7 +20,7 @@ def judge_means(
     """Judge a gate on a mean by what was summed up since the evidence began."""
     assert gate.mean_latency is not None  # noqa: S101 - the kind says so
     evidence, until = _kept(before), _kept_until(before, look)
-    totals = _totals(gate.mean_latency.metric, look)
+    totals = _totals(gate, look)
     if isinstance(totals, Gap):
         return Told(missing_verdict(totals), EvidenceSums(until=until, sums=evidence.numbers()))
     looks = round((look.now - until) / parse_duration(plan.analysis.interval))
@@ -52,22 +52,26 @@ def _kept_until(before: GateStatus | None, look: FullLook) -> datetime:
     return look.now - timedelta(seconds=look.window)
 
 
-def _totals(metric: str, look: FullLook) -> tuple[Total, Total] | Gap:
+def _totals(gate: Gate, look: FullLook) -> tuple[Total, Total] | Gap:
     windows = both_windows(look)
     if isinstance(windows, Gap):
         return windows
     found: list[Total] = []
     for window in windows:
-        total = mean_total(metric, window)
+        total = mean_total(gate, window)
         if isinstance(total, Gap):
             return total
         found.append(total)
     return found[0], found[1]
 
 
-def mean_total(metric: str, window: WindowReading) -> Total | Gap:
-    """Return what one side summed up, or why it is not there."""
-    total = window.means.get(metric)
+def mean_total(gate: Gate, window: WindowReading) -> Total | Gap:
+    """Return what one side summed up for a gate on a mean, or why it is not there."""
+    assert gate.mean_latency is not None  # noqa: S101 - the caller looked
+    seen, metric = at_vantage(gate, window), gate.mean_latency.metric
+    if isinstance(seen, Gap):
+        return seen
+    total = seen.means.get(metric)
     return total or Gap(Missing.NO_SERIES, f"the mean of {metric} was not asked for")
 
 

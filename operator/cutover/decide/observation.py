@@ -169,6 +169,8 @@ class WindowReading:
     """What drift gates compare, by ``DriftGate.key``; in the long window of a full look alone."""
     means: Mapping[str, Total | Gap] = field(default_factory=dict)
     """By metric name of the gates on means."""
+    gateway: "WindowReading | Gap | None" = None
+    """The same window as the gateway saw the side's backend; None: nobody asked it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,11 @@ class SideReading:
 
 
 Reading = SideReading | Gap
+
+
+def gateway_key(name: str) -> str:
+    """Name a quantity as the gateway tells it, among ``SideReading.queries``."""
+    return f"Gateway.{name}"
 
 
 @dataclass(frozen=True, slots=True)

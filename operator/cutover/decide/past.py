@@ -14,7 +14,7 @@ from cutover.api.analysis import Analysis
 from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Plan, SourceHistory
-from cutover.decide.fulllook import window_of
+from cutover.decide.fulllook import at_vantage, window_of
 from cutover.decide.observation import Gap, PastSeen, Reading, SideReading, WindowReading
 from cutover.judge.histogram import Buckets, common_edges, snap
 
@@ -82,12 +82,9 @@ def _edges(
     for gate in gates:
         if gate.latency is None:
             continue
-        ours = source.latencies.get(gate.latency.metric)
+        ours, theirs = _buckets(gate, source), _buckets(gate, target)
         if not isinstance(ours, Buckets):
             return None
-        theirs = (
-            target.latencies.get(gate.latency.metric) if isinstance(target, WindowReading) else None
-        )
         edges = (
             common_edges(ours.edges, theirs.edges) if isinstance(theirs, Buckets) else ours.edges
         )
@@ -95,6 +92,14 @@ def _edges(
         if snapped is not None:
             found[gate.name] = snapped.edge
     return found
+
+
+def _buckets(gate: Gate, window: WindowReading | Gap | None) -> Buckets | Gap | None:
+    """Return the histogram of a latency gate, from its vantage point."""
+    seen = at_vantage(gate, window) if isinstance(window, WindowReading) else window
+    if gate.latency is None or not isinstance(seen, WindowReading):
+        return None
+    return seen.latencies.get(gate.latency.metric)
 
 
 def recorded(plan: Plan, past: PastSeen | None) -> list[SourceHistory]:

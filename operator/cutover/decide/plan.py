@@ -76,6 +76,8 @@ def resolve(
         return Refusal("InvalidSpec", _first_fault(error))
     given = spec.gates
     gates = list(given) if given is not None else preferred_gates(spec, metrics, default_gates)
+    if isinstance(gates, Refusal):
+        return gates
     plan = Plan(
         generation=int(rollout["metadata"].get("generation") or 0),
         operator_version=operator_version,
@@ -270,7 +272,8 @@ def edited(plan: Plan, draft: Plan) -> bool:
 def unchanged(plan: Plan, draft: Plan) -> frozenset[str]:
     """The gates that ask the same of the same servers in both: what they proved still holds."""
     about = {"source", "target", "profile", "custom"}
-    if plan.model_dump(include=about) != draft.model_dump(include=about):
+    seen_anew = plan.traffic.gateway != draft.traffic.gateway
+    if seen_anew or plan.model_dump(include=about) != draft.model_dump(include=about):
         return frozenset()
     return frozenset(gate.name for gate in draft.gates if gate in plan.gates)
 
@@ -289,7 +292,7 @@ def edit_refusal(plan: Plan, draft: Plan, executed: int) -> Refusal | None:
             f"spec.steps changes step {rewritten + 1} ({plan.steps[rewritten].description}), which is done"
             " or under way: the rollout goes on by its frozen plan; put that step back and change later ones",
         )
-    frozen = {"on_override", "delivery"}
+    frozen = {"on_override", "delivery", "gateway"}
     moved = (
         plan.source.cluster != draft.source.cluster
         or plan.target.cluster != draft.target.cluster

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from cutover.api.custom import CustomMetrics
 from cutover.api.drift import DriftGate, DriftMethod
-from cutover.api.gates import Gate
+from cutover.api.gates import ErrorRateGate, Gate, Vantage
 from cutover.api.sides import Profile
 from cutover.api.spec import Spec
 from cutover.api.status import Plan
+from cutover.api.traffic import Gateway
 from cutover.decide.observation import Refusal
 from cutover.judge.distribution import Scale
 
@@ -27,6 +29,8 @@ class Tells:
     """What drift gates can compare by name."""
 
 
+AT_GATEWAY: Final = "EndToEnd"
+"""What gateways tell: a whole request."""
 Known = Mapping[Profile, Tells]
 """Of every profile but Custom."""
 
@@ -40,20 +44,39 @@ class _SideTells:
 
 def preferred_gates(
     spec: Spec, known: Known, defaults: Mapping[Profile, Sequence[Gate]]
-) -> list[Gate]:
+) -> list[Gate] | Refusal:
     """Choose the gates in force where the spec names none.
 
     Those of the target's profile, then those of the source's, as far as both sides can tell them; no time
-    is judged by its mean where another is judged by its slow requests.
+    is judged by its mean where another is judged by its slow requests. Errors that a server does not
+    count are judged at the gateway.
     """
     sides = _sides(spec, known)
     gates: dict[str, Gate] = {}
     for side in reversed(sides):
         for gate in defaults[side.profile]:
-            if not any(_gap(gate, one) for one in sides):
-                gates.setdefault(gate.name, gate)
+            seen = gate
+            if gate.error_rate is not None and not all(one.tells.errors for one in sides):
+                if spec.traffic.gateway is None:
+                    return _uncounted(next(one for one in sides if not one.tells.errors))
+                seen = _at_gateway(gate, gate.error_rate)
+            if not any(_gap(seen, one, spec.traffic.gateway) for one in sides):
+                gates.setdefault(gate.name, seen)
     slow = any(gate.latency is not None for gate in gates.values())
     return [gate for gate in gates.values() if not (slow and gate.mean_latency is not None)]
+
+
+def _at_gateway(gate: Gate, errors: ErrorRateGate) -> Gate:
+    seen = errors.model_copy(update={"vantage": Vantage.GATEWAY})
+    return gate.model_copy(update={"error_rate": seen})
+
+
+def _uncounted(side: _SideTells) -> Refusal:
+    return Refusal(
+        "NoErrorCounter",
+        f"the {side.side}'s profile {side.profile} counts no errors, so nothing would notice requests that"
+        " fail: set traffic.gateway, whose counters are then read, or name your own gates in spec.gates",
+    )
 
 
 def untellable(plan: Plan, known: Known) -> Refusal | None:
@@ -64,8 +87,14 @@ def untellable(plan: Plan, known: Known) -> Refusal | None:
                 "InvalidSpec",
                 f"the {side.side}'s profile is Custom: give its PromQL in spec.custom",
             )
+        if not side.tells.requests and plan.traffic.gateway is None:
+            return Refusal(
+                "NoRequestCounter",
+                f"the {side.side}'s profile {side.profile} counts no requests, so neither a weight's delivery"
+                " nor silence could be seen: set traffic.gateway, whose counters are then read",
+            )
         for gate in plan.gates:
-            refusal = _gap(gate, side)
+            refusal = _gap(gate, side, plan.traffic.gateway)
             if refusal is not None:
                 return refusal
     return None
@@ -87,20 +116,38 @@ def _tells(profile: Profile, custom: CustomMetrics | None, known: Known) -> Tell
     return Tells([one.metric for one in custom.latencies] if custom else ())
 
 
-def _gap(gate: Gate, side: _SideTells) -> Refusal | None:
+def _gap(gate: Gate, side: _SideTells, gateway: Gateway | None) -> Refusal | None:
+    if gate.at_gateway:
+        return _gateway_gap(gate, gateway)
     tells = side.tells
     if gate.latency is not None and gate.latency.metric not in tells.latencies:
-        return _untold(gate, side, gate.latency.metric, tells.latencies, _instead(gate, side))
+        return _untold(gate, side, gate.latency.metric, tells.latencies, _instead(side))
     if gate.mean_latency is not None and gate.mean_latency.metric not in tells.means:
         metric = gate.mean_latency.metric
         return _untold(gate, side, f"the mean of {metric}", tells.means, "")
     if gate.error_rate is not None and not tells.errors:
         return Refusal(
             "UnknownMetric",
-            f"gate {gate.name} asks for errors, which the {side.side}'s profile {side.profile}"
-            " does not count: remove the gate, or count errors with profile Custom",
+            f"gate {gate.name} asks for errors, which the {side.side}'s profile {side.profile} does not"
+            " count: judge the gateway's, with errorRate.vantage: Gateway and traffic.gateway",
         )
     return None if gate.drift is None else _drift_gap(gate, gate.drift, side)
+
+
+def _gateway_gap(gate: Gate, gateway: Gateway | None) -> Refusal | None:
+    if gateway is None:
+        return Refusal(
+            "InvalidSpec",
+            f"gate {gate.name} has vantage Gateway, but nothing says where the gateway's metrics are: set"
+            " traffic.gateway",
+        )
+    timed = gate.latency or gate.mean_latency
+    if timed is not None and timed.metric != AT_GATEWAY:
+        return Refusal(
+            "UnknownMetric",
+            f"gate {gate.name} asks for {timed.metric}, but a gateway tells {AT_GATEWAY} alone",
+        )
+    return None
 
 
 def _drift_gap(gate: Gate, drift: DriftGate, side: _SideTells) -> Refusal | None:
@@ -133,11 +180,8 @@ def _untold(gate: Gate, side: _SideTells, what: str, known: Sequence[str], inste
     )
 
 
-def _instead(gate: Gate, side: _SideTells) -> str:
+def _instead(side: _SideTells) -> str:
     """Say what to judge where there is no histogram of it."""
-    if side.tells.latencies and gate.latency and gate.latency.metric not in side.tells.means:
-        return ""
-    if not side.tells.means:
-        return ""
-    means = ", ".join(side.tells.means)
-    return f". It has means of {means}: judge meanLatency instead"
+    only = [name for name in side.tells.means if name not in side.tells.latencies]
+    means = f"the mean of {' or '.join(only)} with meanLatency, or " if only else ""
+    return f". Judge {means}the gateway's {AT_GATEWAY} with vantage: Gateway"

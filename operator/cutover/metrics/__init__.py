@@ -9,6 +9,7 @@ Reads only. Nothing here judges: what is not there is a ``Gap`` with a sentence,
 ``prometheus``   one pooled client per address and credentials
 ``diagnosis``    why a number is missing, in a sentence
 ``gauges``       how full the servers are, and what their GPUs say
+``gateway``      what the gateway counts of a side's backend, beside the servers' own metrics
 ``joined``       one look at one side as one query
 ``values``       the numbers that query gates ask for, each alone
 ``history``      one side's past, look by look, as one range query

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cutover.decide.observation import Gap, Gauges, Gpus, Missing
+from cutover.decide.observation import NOT_ASKED, Gap, Gauges, Gpus, Missing
 from cutover.metrics import promql
 from cutover.metrics.answers import Row
 from cutover.metrics.profiles.names import Gauge, Names
@@ -83,6 +83,10 @@ def ask_gauges(
     return GaugeQuestions(_tagged(guards), _tagged(people), gaps)
 
 
+NO_GAUGES: Final = GaugeQuestions(Encoded(""), Encoded(""), {})
+"""A gateway has neither GPUs nor a queue that would be anybody's."""
+
+
 def _absent(tag: str, profile: str, told: Sequence[Gauge], matchers: str) -> Gap:
     if not told:
         return Gap(Missing.NO_SERIES, f"the profile {profile} cannot tell {_WORDS[tag]}")
@@ -111,7 +115,7 @@ def read_gauges(asked: GaugeQuestions, seen: Answered, stale: Gap | None) -> Gau
     def number(tag: str) -> float | Gap:
         value = seen.vital(tag)
         if value is None or not value >= 0.0:  # NaN too
-            return asked.gaps[tag]
+            return asked.gaps.get(tag, NOT_ASKED)
         return stale or value
 
     return Gauges(
@@ -127,7 +131,7 @@ def read_gauges(asked: GaugeQuestions, seen: Answered, stale: Gap | None) -> Gau
 def _gpus(asked: GaugeQuestions, seen: Answered) -> Gpus | Gap:
     count = seen.vital(_GPUS)
     if not count:
-        return asked.gaps[_GPUS]
+        return asked.gaps.get(_GPUS, NOT_ASKED)
     busy, used, memory = (seen.vital(tag) for tag in (_BUSY, _MEMORY, _ALL_MEMORY))
     return Gpus(
         count=round(count),

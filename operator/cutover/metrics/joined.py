@@ -7,12 +7,13 @@ costs its own gate and no other, and stays out of the joined query for as long a
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from cutover.api.custom import CustomMetrics
 from cutover.api.expressions import QueryGate
 from cutover.api.gates import Gate
-from cutover.api.sides import Profile, Side
+from cutover.api.sides import Profile, Prometheus, Side
 from cutover.decide.observation import Gap, Missing, Reading, Value
 from cutover.decide.past import PastQuestion
 from cutover.judge.evidence import Count
@@ -22,7 +23,7 @@ from cutover.metrics.diagnosis import Findings, Scene, read_findings, search_que
 from cutover.metrics.history import past_query, past_span, read_past
 from cutover.metrics.profiles import NAMES
 from cutover.metrics.prometheus import DEADLINE, PrometheusPool
-from cutover.metrics.quantities import ERRORS, WHOLE_REQUEST, Asked, Quantity
+from cutover.metrics.quantities import ERRORS, WHOLE_REQUEST, Quantity, times_of
 from cutover.metrics.questions import NEWEST, UNEVEN, ask_about
 from cutover.metrics.readings import Answered, sort_rows
 from cutover.metrics.telling import tell
@@ -34,7 +35,17 @@ _SMALLER: Final = 3.0
 """Seconds for one quantity, or for the search of what is missing."""
 
 
-class SideMetrics:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a rollout's metrics are, and for whom they are read."""
+
+    prometheus: Prometheus
+    namespace: str
+    """The rollout's, for Secrets."""
+    client: PrometheusPool
+
+
+class JoinedMetrics:
     """One side's metrics for one rollout: the port ``Metrics``.
 
     Keeps nothing between looks but which quantities are refused, so it may be built anew at any
@@ -42,36 +53,15 @@ class SideMetrics:
     """
 
     def __init__(
-        self,
-        side: Side,
-        other: Side,
-        *,
-        name: str,
-        profile: Profile,
-        custom: CustomMetrics | None,
-        gates: Sequence[Gate],
-        namespace: str,
-        client: PrometheusPool,
+        self, scene: Scene, place: Place, gates: Sequence[Gate], valued: Mapping[str, QueryGate]
     ) -> None:
-        """``name`` is source or target; ``profile`` the rollout's, before which a side's own goes."""
-        gated = [one.latency.metric for one in gates if one.latency]
-        own = NAMES.get(side.profile or profile)
-        # How long silence is normal is told by the time of whole requests.
-        whole = [WHOLE_REQUEST] if own is not None and WHOLE_REQUEST in own.latencies else []
-        means = [one.mean_latency.metric for one in gates if one.mean_latency]
-        asked = Asked(tuple(dict.fromkeys([*gated, *whole])), tuple(dict.fromkeys(means)))
-        self._scene = Scene(
-            questions=ask_about(side, other, profile, custom, asked, gates=gates),
-            asked=asked,
-            address=side.prometheus.address,
-            field=f"spec.{name}.prometheus.matchers",
-            profile=str(side.profile or profile),
-        )
+        """``gates`` are those whose past is told; ``valued`` what query gates ask of this side."""
+        self._scene = scene
         self._gates = tuple(gates)
-        self._valued = asked_of(name, gates)
-        self._where = side.prometheus
-        self._namespace = namespace
-        self._client = client
+        self._valued = valued
+        self._where = place.prometheus
+        self._namespace = place.namespace
+        self._client = place.client
         self._apart: frozenset[str] = frozenset()
 
     async def look(
@@ -100,6 +90,11 @@ class SideMetrics:
         text = filled(asked.expr, self._scene.questions.matchers, seconds)
         answer = await self._query(text, PATIENCE)
         return Value(read_value(answer, self._scene.address, asked.reduce), text)
+
+    @property
+    def has_past(self) -> tuple[str, ...]:
+        """Names of the gates whose past can be asked for."""
+        return tuple(gate.name for gate in self._gates if gate.counts_requests)
 
     async def history(self, question: PastQuestion) -> Mapping[str, Sequence[Count] | Gap] | Gap:
         """Read each gate's counts in the looks of a past: one range query, some 25 bytes a look and number."""
@@ -198,3 +193,33 @@ class SideMetrics:
             promql.joined([search, *asked.series(uneven, longest)]), _SMALLER
         )
         return answer if isinstance(answer, Gap) else read_findings(answer)
+
+
+class SideMetrics(JoinedMetrics):
+    """What the servers of one side tell themselves."""
+
+    def __init__(
+        self,
+        side: Side,
+        other: Side,
+        *,
+        name: str,
+        profile: Profile,
+        custom: CustomMetrics | None,
+        gates: Sequence[Gate],
+        namespace: str,
+        client: PrometheusPool,
+    ) -> None:
+        """``name`` is source or target; ``profile`` the rollout's, before which a side's own goes."""
+        own = NAMES.get(side.profile or profile)
+        judged = [gate for gate in gates if not gate.at_gateway]
+        asked = times_of(judged, whole=own is not None and WHOLE_REQUEST in own.latencies)
+        scene = Scene(
+            questions=ask_about(side, other, profile, custom, asked, gates=judged),
+            asked=asked,
+            address=side.prometheus.address,
+            field=f"spec.{name}.prometheus.matchers",
+            profile=str(side.profile or profile),
+        )
+        place = Place(side.prometheus, namespace, client)
+        super().__init__(scene, place, judged, asked_of(name, gates))

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cutover.api.custom import CustomMetrics
+from cutover.api.gates import Gate
 from cutover.api.sides import Profile
 from cutover.metrics import promql
 from cutover.metrics.profiles import NAMES
@@ -36,6 +37,14 @@ class Asked:
 
     latencies: tuple[str, ...] = ()
     means: tuple[str, ...] = ()
+
+
+def times_of(gates: Sequence[Gate], *, whole: bool) -> Asked:
+    """Collect what gates ask for; ``whole`` requests' time tells how long silence is normal."""
+    latencies = [one.latency.metric for one in gates if one.latency]
+    means = [one.mean_latency.metric for one in gates if one.mean_latency]
+    every = [*latencies, *([WHOLE_REQUEST] if whole else [])]
+    return Asked(tuple(dict.fromkeys(every)), tuple(dict.fromkeys(means)))
 
 
 @dataclass(frozen=True, slots=True)

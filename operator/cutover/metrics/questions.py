@@ -9,10 +9,11 @@ from cutover.api.gates import Gate
 from cutover.api.sides import Profile, Prometheus, Side
 from cutover.metrics import promql
 from cutover.metrics.distributions import asked_distributions
-from cutover.metrics.gauges import GaugeQuestions, ask_gauges
+from cutover.metrics.gauges import NO_GAUGES, GaugeQuestions, ask_gauges
 from cutover.metrics.profiles import NAMES
+from cutover.metrics.profiles.names import Names
 from cutover.metrics.promql import GATE, Encoded
-from cutover.metrics.quantities import Asked, Quantity, quantities
+from cutover.metrics.quantities import Asked, Quantity, named_quantities, quantities
 
 SCRAPE: Final = "scrape"
 NEWEST: Final = "newest"
@@ -61,7 +62,7 @@ class Questions:
     def present(self, *, full: bool) -> Encoded:
         """Ask what no window is needed for."""
         gauges = [self.gauges.at_any_look, *([self.gauges.at_full_looks] if full else [])]
-        return Encoded.joined([self.vitals, *gauges])
+        return Encoded.joined([self.vitals, *filter(None, gauges)])
 
     def joined(
         self,
@@ -131,6 +132,22 @@ def ask_about(
         compared,
         _over_window(compared),
         _uneven(compared),
+    )
+
+
+def ask_gateway(names: Names, asked: Asked, matchers: str, backend: str) -> Questions:
+    """Put the questions about one backend together; scrapes are told by the gateway as a whole."""
+    beat = promql.selector(names.heartbeat, matchers)
+    asks = named_quantities(names, asked, f"{matchers},{backend}", beat)
+    return Questions(
+        asks,
+        names.heartbeat,
+        matchers,
+        Encoded.joined(_vitals(names.heartbeat, matchers)),
+        shares_everything=False,
+        window=_over_window(asks),
+        uneven=_uneven(asks),
+        gauges=NO_GAUGES,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from tests.features.admission.case import Case, duration_case, value_case
 from tests.features.admission.golden_cases import GOLDEN
 from tests.features.admission.holdout_cases import HOLDOUT
+from tests.features.admission.prometheus_cases import GATEWAY, prometheus_cases
 from tests.features.admission.rollouts import Json, at, spec
 
 END = {"weight": 100}
@@ -75,103 +76,6 @@ def warm_up(edit: Json) -> Json:
 
 def custom(edit: Json) -> Json:
     return spec({"profile": "Custom", "custom": CUSTOM | edit})
-
-
-def side(name: str) -> list[Case]:
-    """Both sides obey the same rules."""
-    here = f"spec.{name}.prometheus"
-
-    def put(edit: Json) -> Json:
-        return at(here, edit)
-
-    return [
-        Case(
-            f"{here}: one Authorization header",
-            here,
-            "set authorization or basicAuth, not both",
-            [
-                put(
-                    {
-                        "authorization": {"credentials": SECRET},
-                        "basicAuth": {"username": SECRET, "password": SECRET},
-                    }
-                )
-            ],
-            [
-                put({"authorization": {"credentials": SECRET}}),
-                put({"basicAuth": {"username": SECRET, "password": SECRET}}),
-            ],
-        ),
-        Case(
-            f"{here}: certificates need TLS",
-            here,
-            "tlsConfig has no effect on http://: write the address with https://",
-            [put({"address": "http://p:9090", "tlsConfig": {"serverName": "p"}})],
-            [put({"address": "https://p:9090", "tlsConfig": {"serverName": "p"}})],
-        ),
-        value_case(
-            f"{here}.address",
-            "write the base URL of the Prometheus API, such as http://prometheus.monitoring:9090",
-            [
-                "prometheus:9090",
-                "ftp://prometheus",
-                "http://:9090",
-                "http://[::1",
-                "http://p?a=b",
-                "http://p/#a",
-            ],
-            ["http://p", "https://p.example/prefix/", "http://[::1]:9090"],
-        ),
-        value_case(
-            f"{here}.address",
-            "keep credentials out of the address: put them into a Secret",
-            ["https://me:secret@p.example", "https://me@p.example"],
-            ["https://p.example/@me"],
-        ),
-        *(
-            case
-            for field in ("matchers", "gpuMatchers")
-            for case in (
-                value_case(
-                    f"{here}.{field}",
-                    "a matcher's key must be the name of a Prometheus label, such as cluster",
-                    [{"2nd": "x"}, {"a-b": "x"}, {"a{}": "x"}, {"__name__": "x"}, {"le": "1"}],
-                    [{"_a9": "x"}, {"Cluster": "x", "cluster": None}],
-                ),
-                value_case(
-                    f"{here}.{field}",
-                    "a matcher's value must be one line without control characters",
-                    [{"cluster": "a\nb"}, {"cluster": "a\u0000b"}, {"cluster": "\u007f"}],
-                    [{"cluster": 'a"b\\c é'}],
-                ),
-            )
-        ),
-        value_case(
-            f"{here}.authorization.type",
-            "use basicAuth for user name and password",
-            ["Basic", "basic"],
-            ["Bearer", "Token"],
-            lambda word: put({"authorization": {"type": word, "credentials": SECRET}}),
-        ),
-        Case(
-            f"{here}.tlsConfig: certificate and key",
-            f"{here}.tlsConfig",
-            "a client certificate needs both: set cert and keySecret, or neither",
-            [
-                put({"address": "https://p", "tlsConfig": {"cert": {"secret": SECRET}}}),
-                put({"address": "https://p", "tlsConfig": {"keySecret": SECRET}}),
-            ],
-            [
-                put(
-                    {
-                        "address": "https://p",
-                        "tlsConfig": {"cert": {"secret": SECRET}, "keySecret": SECRET},
-                    }
-                ),
-                put({"address": "https://p", "tlsConfig": {"ca": {"secret": SECRET}}}),
-            ],
-        ),
-    ]
 
 
 def endpoint(side: str) -> list[Case]:
@@ -263,8 +167,8 @@ def backends(source: Json, target: Json) -> Json:
 
 
 STATIC: list[Case] = [
-    *side("source"),
-    *side("target"),
+    *prometheus_cases("spec.source.prometheus", "matchers", "gpuMatchers"),
+    *prometheus_cases("spec.target.prometheus", "matchers", "gpuMatchers"),
     *endpoint("source"),
     *endpoint("target"),
     *dataset("spec.warmUp.dataset", lambda golden: warm_up({"dataset": golden})),
@@ -688,4 +592,5 @@ STATIC: list[Case] = [
     ),
     *GOLDEN,
     *HOLDOUT,
+    *GATEWAY,
 ]

@@ -42,6 +42,8 @@ def refused(source: str, target: str, **more: Any) -> str:
         ("TGI", "VLLM", ["token-time latency", "errors errorRate"]),
         ("VLLM", "NIM", ["first-token latency", "errors errorRate"]),
         ("Ray", "TFServing", ["latency latency", "errors errorRate"]),
+        ("Triton", "VLLM", ["errors errorRate", "mean-latency meanLatency"]),
+        ("MLServer", "MLServer", ["mean-latency meanLatency", "errors errorRate"]),
     ],
 )
 def test_default_gates_are_those_that_both_sides_can_tell(
@@ -55,11 +57,90 @@ def test_a_gate_that_one_side_cannot_tell_is_refused_with_the_side_and_what_it_k
     told = refused("TGI", "VLLM", gates=[{"name": "first", "latency": first}])
     assert told == (
         "gate first asks for TimeToFirstToken, which the source's profile TGI cannot tell; it knows:"
-        " EndToEnd, TimePerOutputToken, QueueTime, InferenceTime"
+        " EndToEnd, TimePerOutputToken, QueueTime, InferenceTime. Judge the gateway's EndToEnd with"
+        " vantage: Gateway"
     )
 
 
-def test_errors_of_a_server_that_counts_none_are_refused() -> None:
-    errors = {"max": "1%", "ratio": "2"}
-    told = refused("VLLM", "KServe", gates=[{"name": "errors", "errorRate": errors}])
+GATEWAY = {
+    "httpRoute": {
+        "name": "chat",
+        "sourceBackend": {"name": "chat"},
+        "targetBackend": {"name": "chat-gke"},
+    },
+    "gateway": {
+        "profile": "Contour",
+        "prometheus": {"address": "http://p:9090", "matchers": {"job": "envoy"}},
+    },
+}
+ERRORS = {"max": "1%", "ratio": "2"}
+SLOW = {"metric": "EndToEnd", "threshold": "1s", "maxAbove": "5%", "margin": "2%"}
+
+
+def test_a_server_that_has_only_means_names_them_and_the_gateway() -> None:
+    told = refused("Triton", "VLLM", gates=[{"name": "slow", "latency": SLOW}])
+    assert told.endswith(
+        "it knows: none. Judge the mean of EndToEnd or QueueTime or InferenceTime with meanLatency,"
+        " or the gateway's EndToEnd with vantage: Gateway"
+    )
+
+
+def test_a_mean_of_a_histogram_is_as_good_as_one_of_sums() -> None:
+    mean = {"metric": "EndToEnd", "maxIncrease": "10%"}
+    assert gates("Triton", "VLLM", gates=[{"name": "mean", "meanLatency": mean}])
+    told = refused(
+        "Triton", "SGLang", gates=[{"name": "q", "meanLatency": mean | {"metric": "QueueTime"}}]
+    )
+    assert "asks for the mean of QueueTime, which the target's profile SGLang cannot tell" in told
+
+
+def test_errors_of_a_server_that_counts_none_are_judged_at_the_gateway() -> None:
+    told = refused("VLLM", "KServe", gates=[{"name": "errors", "errorRate": ERRORS}])
     assert "the target's profile KServe does not count" in told
+    assert "vantage: Gateway" in told
+    seen = [{"name": "errors", "errorRate": ERRORS | {"vantage": "Gateway"}}]
+    assert gates("VLLM", "KServe", gates=seen, traffic=GATEWAY) == ["errors errorRate"]
+
+
+def test_without_any_counter_of_errors_there_are_no_default_gates() -> None:
+    refusal = resolved("VLLM", "KServe")
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason == "NoErrorCounter"
+    assert "set traffic.gateway" in refusal.message
+    plan = resolved("KServe", "KServe", traffic=GATEWAY)
+    assert isinstance(plan, Plan), plan
+    assert [(gate.name, gate.at_gateway) for gate in plan.gates] == [
+        ("latency", False),
+        ("errors", True),
+    ]
+
+
+def test_a_server_that_counts_no_requests_needs_the_gateway() -> None:
+    mean = {"metric": "InterTokenLatency", "maxIncrease": "10%"}
+    refusal = resolved("LlamaCpp", "VLLM", gates=[{"name": "mean", "meanLatency": mean}])
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason == "NoRequestCounter"
+    judged = gates("LlamaCpp", "VLLM", traffic=GATEWAY)
+    assert judged == ["errors errorRate", "token-time meanLatency"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "traffic", "words"),
+    [
+        (SLOW, None, "set traffic.gateway"),
+        (SLOW | {"metric": "TimeToFirstToken"}, GATEWAY, "a gateway tells EndToEnd alone"),
+    ],
+)
+def test_a_gate_at_the_gateway_needs_one_that_tells_it(
+    gate: dict[str, str], traffic: dict[str, Any] | None, words: str
+) -> None:
+    seen = [{"name": "slow", "latency": gate | {"vantage": "Gateway"}}]
+    refusal = resolved("VLLM", "VLLM", gates=seen, traffic=traffic)
+    assert isinstance(refusal, Refusal)
+    assert words in refusal.message
+
+
+def test_means_need_a_weight_at_which_there_is_something_to_compare_with() -> None:
+    refusal = resolved("Triton", "Triton", steps=[{"weight": 100}])
+    assert isinstance(refusal, Refusal)
+    assert "put a smaller weight first" in refusal.message

@@ -7,7 +7,6 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from cutover.api.custom import CustomLatency, CustomMetrics
 from cutover.api.gates import Gate
@@ -22,6 +21,8 @@ from cutover.metrics.profiles.names import Counter, Latency, Names
 from cutover.metrics.quantities import ERRORS, REQUESTS, Asked, named_quantities, quantities
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
+SAMPLE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ")
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 
 
@@ -34,11 +35,17 @@ class Exposed:
 
     @classmethod
     def read(cls, path: Path) -> "Exposed":
-        found = cls()
-        for family in text_string_to_metric_families(path.read_text()):
-            for sample in family.samples:
-                found.samples.setdefault(sample.name, []).append(sample.labels)
-                found.types[sample.name] = family.type
+        """By hand: prometheus_client's parser adds _total to counters that have none."""
+        found, families = cls(), dict[str, str]()
+        for line in path.read_text().splitlines():
+            if line.startswith("# TYPE "):
+                _, _, name, kind = line.split(" ")
+                families[name] = kind
+            elif sample := SAMPLE.match(line):
+                name, labels = sample.groups()
+                base = name if name in families else name.rsplit("_", 1)[0]
+                found.samples.setdefault(name, []).append(dict(LABEL.findall(labels or "")))
+                found.types[name] = families[base]
         return found
 
 
