@@ -4,6 +4,7 @@ The long window begins with the evidence, so its counts are all there is since t
 is the difference to the sums so far.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -236,7 +237,7 @@ def history_correlation(status: Status, gate: str) -> float:
 
 
 def frozen_references(
-    plan: Plan, status: Status, step: int, enough: float
+    gates: Sequence[Gate], status: Status, step: int, enough: float
 ) -> list[FrozenReference]:
     """The references to keep when a step ends: this step's, where the source had enough requests.
 
@@ -244,7 +245,7 @@ def frozen_references(
     move with the time of day; so does what was measured before the first step, of which no looks are known.
     """
     kept = {one.gate: one for one in status.reference}
-    counting = {gate.name for gate in plan.gates if gate.counts_requests}
+    counting = {gate.name for gate in gates if gate.counts_requests}
     for gate in status.gates:
         if gate.name not in counting:
             continue

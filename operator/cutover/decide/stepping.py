@@ -202,7 +202,7 @@ def _advance_when_ready(seen: Observation, status: Status, plan: Plan) -> Decisi
 
 def _advance(seen: Observation, status: Status, plan: Plan, following: int) -> Decision:
     enough = float(analysis_in_force(plan, status).min_requests)
-    kept = {one.gate: one for one in frozen_references(plan, status, following - 1, enough)}
+    kept = {one.gate: one for one in frozen_references(plan.gates, status, following - 1, enough)}
     kept |= {one.gate: one for one in frozen_means(plan, status, following - 1, enough)}
     distributions = frozen_distributions(
         status, plan, seen.source, seen.long_window, step=following - 1, enough=enough

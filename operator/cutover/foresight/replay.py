@@ -169,7 +169,7 @@ class _Rollout:
             proven = self._at > first or step.weight is None
             if proven and now - began >= length and self._is_proven(now):
                 enough = float(analysis.min_requests)
-                references = frozen_references(self._of.plan, self._status, index, enough)
+                references = frozen_references(self._of.plan.gates, self._status, index, enough)
                 self._status = self._status.model_copy(update={"reference": references})
                 return None
             if self._waited(now, began + length) >= longest and step.approval is None:

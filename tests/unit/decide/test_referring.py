@@ -2,10 +2,12 @@
 
 import pytest
 
+from cutover.api.sides import Profile
 from cutover.api.status import EvidenceSums, FrozenReference, GateStatus, Status, Weights
 from cutover.api.verdict import Verdict
 from cutover.decide.counting import frozen_references
 from cutover.judge.evidence import Count, Evidence, accumulate
+from tests.fakes.plans import GATES
 from tests.fakes.world import START
 
 
@@ -27,7 +29,7 @@ def _after(
         gates=[_passed(source, 10)],
         reference=[before] if before else [],
     )
-    return frozen_references(status, step, 300.0)
+    return frozen_references(GATES[Profile.VLLM], status, step, 300.0)
 
 
 def _kept(step: int, look_size: float = 900.0) -> FrozenReference:
