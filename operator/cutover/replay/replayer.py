@@ -20,10 +20,10 @@ from cutover.replay.sources import GoldenSources
 AT_ONCE: Final = 2
 """Replays of this process at the same time; others wait for their turn."""
 PULSE: Final = 0.002
-LATE: Final = 0.015
+LATE: Final = 0.03
 """Seconds by which the event loop may be late for one more request of a replay to begin."""
-GIVES_WAY: Final = 2.0
-"""Seconds for which one request gives way at most."""
+GIVES_WAY: Final = 0.1
+"""Seconds for which one request gives way at most: ten a second get through wherever there is no calm."""
 PAUSES: Final = (0.5, 2.0)
 """Seconds before each further try of a request that did not reach a model."""
 _AGAIN: Final = frozenset((Why.UNREACHABLE, Why.OVERLOADED))
