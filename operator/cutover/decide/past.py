@@ -48,9 +48,20 @@ class PastQuestion:
 def question(
     plan: Plan, source: Reading | None, target: Reading | None, window: float
 ) -> PastQuestion | None:
-    """Ask about the last day; None as long as the source cannot be read well enough to ask."""
-    edges = _edges(plan.gates, window_of(source, window), window_of(target, window))
-    if not isinstance(source, SideReading) or edges is None:
+    """Ask about the last day; None as long as the source cannot be read well enough to ask.
+
+    The edges in force are those of what came last where the long window cannot be added up, as of
+    servers that were started with other buckets meanwhile.
+    """
+    if not isinstance(source, SideReading) or window_of(source, window) is None:
+        return None
+    shortest = min(one.seconds for one in source.windows)
+    found = (
+        _edges(plan.gates, window_of(source, seconds), window_of(target, seconds))
+        for seconds in (window, shortest)
+    )
+    edges = next((one for one in found if one is not None), None)
+    if edges is None:
         return None
     until, scrape = source.newest_sample, source.scrape_seconds
     if until is None or not scrape or scrape <= 0:

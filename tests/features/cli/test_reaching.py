@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
@@ -201,7 +202,13 @@ def test_an_interrupted_watch_ends_quietly(stage: Stage, kubeconfig: Path) -> No
     command = [str(CUTOVER), "status", stage.name, "-n", stage.rollouts.namespace, "--watch"]
     environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
     watching = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # A shell starts what it runs in the background, such as these tests, deaf to interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one system call
     )
     assert watching.stdout is not None
     assert "under way" in watching.stdout.readline()

@@ -253,11 +253,12 @@ def test_the_examples_show_every_field() -> None:
     for path in EXAMPLES:
         for document in rollouts_of(path):
             shown |= used(document["spec"])
+    places = (".source", ".traffic.gateway")
     sides = {"gpuMatchers", "basicAuth", "authorization", "tlsConfig", "headersFrom"}
     missing = {
         field
         for field in paths(openapi_schema()["properties"]["spec"]) - shown
-        if not any(f".source.prometheus.{name}" in field for name in sides)
+        if not any(f"{place}.prometheus.{name}" in field for place in places for name in sides)
         and not field.startswith((".source.cluster.", ".target.profile", ".warmUp.dataset."))
         and not (
             field.startswith(".source.endpoint.tlsConfig") or field == ".target.endpoint.healthPath"

@@ -46,6 +46,7 @@ def test_the_smallest_rollout_gets_the_documented_defaults() -> None:
         "minDuration": "5m",
         "maxDuration": "60m",
         "minRequests": 300,
+        "allowLoadMismatch": None,
         "onInconclusive": "Pause",
         "onOutage": "Hold",
         "outageLimit": "15m",

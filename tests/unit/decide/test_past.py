@@ -72,6 +72,15 @@ def test_a_target_with_nothing_to_show_yet_takes_no_edge_away() -> None:
         assert asked.edges == {"first-token": 1.0}
 
 
+def test_servers_that_were_started_with_other_buckets_are_asked_by_what_came_last() -> None:
+    mixed = Gap(Missing.INVALID_QUERY, "its counts fall as le rises")
+    lately = replace(reading(buckets(0.5, 1.0)).windows[0], seconds=60.0)
+    both = replace(reading(mixed), windows=(*reading(mixed).windows, lately))
+    asked = question(plan_of(), both, both, 600.0)
+    assert asked is not None
+    assert asked.edges["first-token"] == 1.0
+
+
 def test_nothing_is_asked_of_a_source_that_cannot_be_read() -> None:
     fine = reading(buckets(1.0))
     for source in (None, NOT_YET, reading(NOT_YET), reading(buckets(1.0), None)):
