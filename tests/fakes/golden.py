@@ -88,9 +88,9 @@ class FakeEndpoints:
     asked: list[int] = field(default_factory=list)
     """Lines of the items, each time they were asked on both sides."""
 
-    def went_on(self, fold: Fold, seconds: float) -> tuple[Fold, bool]:
+    def went_on(self, fold: Fold, seconds: float, repeat: float = 0.2) -> tuple[Fold, bool]:
         """What a replay has made of the answers after so many more seconds; whether it is finished."""
-        repeats = self.total // 5
+        repeats = round(self.total * repeat)
         fold = fold.begun("digest", self.total, repeats)
         left = round(seconds * self.per_second)
         every = items(self.total)

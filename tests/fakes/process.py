@@ -214,7 +214,8 @@ class Process:
             if endpoints.problem is not None:
                 seen = replace(seen, problem=endpoints.problem)
             elif not seen.finished:
-                fold, finished = endpoints.went_on(seen.fold, (self.now - at).total_seconds())
+                waited = (self.now - at).total_seconds()
+                fold, finished = endpoints.went_on(seen.fold, waited, one.repeat)
                 seen = ReplaySeen(one.about, fold, finished)
             self.memory.replays[one.gate] = (self.now, seen)
         return {gate: seen for gate, (_, seen) in self.memory.replays.items()}

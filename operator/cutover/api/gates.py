@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Final
 
-from cutover.api.drift import DriftGate
+from cutover.api.drift import DriftGate, DriftGolden
 from cutover.api.expressions import QueryGate
 from cutover.api.holdout import HoldoutGate
 from cutover.api.names import Label, MetricName
@@ -82,10 +82,14 @@ COUNTS_REQUESTS: Final = frozenset({GateKind.LATENCY, GateKind.ERROR_RATE})
 NEEDS_TRAFFIC: Final = COUNTS_REQUESTS | {GateKind.MEAN_LATENCY, GateKind.DRIFT}
 """Kinds that judge the target's share of the traffic, so that before it there is nothing to judge."""
 JUDGED_ONCE: Final = frozenset({GateKind.HOLDOUT})
-"""Kinds whose items are all there is: judging them again at the next step would tell the same."""
+"""Kinds whose items are all there is: judging them again at the next step would tell the same. So are those
+of a drift gate over golden inputs."""
 
 BY_REPLAY: Final = frozenset({GateKind.PARITY})
 """Kinds that ask both sides' endpoints golden inputs; they run before traffic unless told otherwise."""
+
+
+_GOLDEN_DRIFT: Final = "has(self.drift) && has(self.drift.golden)"
 
 
 class OnFail(StrEnum):
@@ -113,14 +117,16 @@ class Gate(Wire):
         ),
         Rule(
             "!has(self.run) || self.run != 'BeforeTraffic'"
-            f" || !({' || '.join(f'has(self.{kind})' for kind in sorted(NEEDS_TRAFFIC))})",
+            f" || !({' || '.join(f'has(self.{kind})' for kind in sorted(NEEDS_TRAFFIC))})"
+            f" || {_GOLDEN_DRIFT}",
             "this gate judges what the target does with its share of the traffic, so there is nothing to"
             " judge before it: set run: EachStep, or leave run out",
             at=".run",
         ),
         Rule(
             "!has(self.run) || self.run == 'BeforeTraffic'"
-            f" || !({' || '.join(f'has(self.{kind})' for kind in sorted(JUDGED_ONCE))})",
+            f" || !({' || '.join(f'has(self.{kind})' for kind in sorted(JUDGED_ONCE))}"
+            f" || ({_GOLDEN_DRIFT}))",
             "this gate is judged once, before any traffic: set run: BeforeTraffic, or leave run out",
             at=".run",
         ),
@@ -145,7 +151,7 @@ class Gate(Wire):
     on_fail: OnFail | None = None
     """What a Fail leads to: RollBack; Pause until a person resumes, from when on the gate is judged anew; or Report, which shows the verdict and posts an Event, and holds up nothing. Omitted: RollBack."""
     run: Run | None = None
-    """When to judge: EachStep, at every step anew; or BeforeTraffic, at weight 0 before the first raise, a Pass standing for the whole attempt. Omitted: BeforeTraffic for parity and for holdout, which knows no other time; else EachStep."""
+    """When to judge: EachStep, at every step anew; or BeforeTraffic, at weight 0 before the first raise, a Pass standing for the whole attempt. Omitted: BeforeTraffic for parity, and for holdout and drift.golden, which know no other time; else EachStep."""
 
     @property
     def kind(self) -> GateKind:
@@ -156,6 +162,21 @@ class Gate(Wire):
     def kinds(self) -> tuple[GateKind, ...]:
         """Of the fields of which exactly one must be set those that are."""
         return tuple(kind for kind in GateKind if getattr(self, kind.name.lower()) is not None)
+
+    @property
+    def golden_drift(self) -> DriftGolden | None:
+        """What it asks both sides for, where it compares their golden outputs."""
+        return self.drift.golden if self.drift is not None else None
+
+    @property
+    def traffic_drift(self) -> DriftGate | None:
+        """What it compares, where that is what the traffic brings."""
+        return self.drift if self.golden_drift is None else None
+
+    @property
+    def needs_traffic(self) -> bool:
+        """Whether there is nothing to judge before the target's share of the traffic."""
+        return self.kind in NEEDS_TRAFFIC and self.golden_drift is None
 
     @property
     def counts_requests(self) -> bool:
@@ -176,7 +197,8 @@ class Gate(Wire):
     @property
     def time(self) -> Run:
         """When it is judged."""
-        early = not (BY_REPLAY | JUDGED_ONCE).isdisjoint(self.kinds)
+        asks = not (BY_REPLAY | JUDGED_ONCE).isdisjoint(self.kinds)
+        early = asks or self.golden_drift is not None
         return self.run or (Run.BEFORE_TRAFFIC if early else Run.EACH_STEP)
 
     @property
@@ -196,7 +218,8 @@ class Gate(Wire):
 
 REPLAY_NEEDS_ENDPOINTS = (
     "!has(self.gates) || self.gates.all(g, !has(g.parity)"
-    " && !(has(g.holdout) && has(g.holdout.dataset)))"
+    " && !(has(g.holdout) && has(g.holdout.dataset))"
+    " && !(has(g.drift) && has(g.drift.golden)))"
     " || (has(self.source.endpoint) && has(self.target.endpoint))"
 )
 """CEL on ``spec``."""

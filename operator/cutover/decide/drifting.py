@@ -296,7 +296,7 @@ def _compares(gate: Gate, judgement: Judgement) -> bool:
         return False
     if judgement.reason == Reason.BELOW_LIMIT:
         return False
-    return gate.latency is not None or gate.drift is not None
+    return gate.latency is not None or gate.traffic_drift is not None
 
 
 # --- the reference ------------------------------------------------------------------------------
@@ -317,9 +317,9 @@ def frozen_distributions(
     if not isinstance(seen, WindowReading) or (status.weights.applied or 0) >= 100:
         return list(kept.values())
     for gate in plan.gates:
-        if gate.drift is None:
+        if gate.traffic_drift is None:
             continue
-        found = seen.distributions.get(gate.drift.key(gate.name))
+        found = seen.distributions.get(gate.traffic_drift.key(gate.name))
         if found is None or isinstance(found, Gap) or found.total < enough:
             continue
         edges, classes, counts = frozen_cells(found)

@@ -319,9 +319,9 @@ def _drift_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: bo
     """Say which distribution cannot be read: they are read over the long window alone."""
     told = window.distributions if isinstance(window, WindowReading) else {}
     for gate in plan.gates:
-        if gate.drift is None or gate.only_reports:
+        if gate.traffic_drift is None or gate.only_reports:
             continue
-        found = told.get(gate.drift.key(gate.name))
+        found = told.get(gate.traffic_drift.key(gate.name))
         if isinstance(found, Gap) and (needs_data or found.missing is not Missing.NO_DATA):
             return Gap(found.missing, f"gate {gate.name}: {found.message}")
     return None

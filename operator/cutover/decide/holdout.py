@@ -11,7 +11,7 @@ from cutover.api.verdict import Verdict
 from cutover.decide.fulllook import FullLook
 from cutover.decide.labelling import judge_asked, rule_of, unaskable
 from cutover.decide.observation import Gap, Missing, Refusal, ResultsSeen, ResultsWanted
-from cutover.decide.telling import Told, missing_verdict
+from cutover.decide.telling import Told, as_before, missing_verdict
 from cutover.judge.holdout import judge_holdout
 from cutover.judge.results import Result, Unusable, contrast_of, read_result
 from cutover.judge.verdict import Judgement
@@ -70,7 +70,7 @@ def _on_results(
 ) -> Judgement:
     seen = look.results.get(gate.name)
     if seen is None and before is not None:
-        return _as_before(before)
+        return as_before(before)
     if seen is None:
         message = f"{gate.name}: the results of both sides are being read"
         return Judgement(Verdict.INCONCLUSIVE, "Reading", message)
@@ -82,22 +82,6 @@ def _on_results(
     if isinstance(contrast, Unusable):
         return missing_verdict(Gap(Missing.UNUSABLE, f"{gate.name}: {contrast.why}"))
     return judge_holdout(rule_of(gate), contrast)
-
-
-def _as_before(before: GateStatus) -> Judgement:
-    """Nothing was read at this look, as while paused and after a restart: what was known still is."""
-    return Judgement(
-        before.verdict,
-        before.reason,
-        before.message,
-        value=before.value,
-        bound=before.bound,
-        source_count=before.source_count or 0.0,
-        target_count=before.target_count or 0.0,
-        final=before.final,
-        pauses=before.pauses,
-        unit=before.unit,
-    )
 
 
 def _both(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import assert_never
 
-from cutover.api.gates import NEEDS_TRAFFIC, Gate, GateKind
+from cutover.api.gates import Gate, GateKind
 from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import GateStatus, Plan, Status
 from cutover.api.verdict import Verdict
@@ -17,6 +17,7 @@ from cutover.decide.holdout import judge_holdout_gate
 from cutover.decide.loading import load_seen, running_each, with_load
 from cutover.decide.means import judge_means
 from cutover.decide.observation import Gap, gateway_key
+from cutover.decide.outputs import judge_outputs
 from cutover.decide.parity import judge_parity
 from cutover.decide.querying import asked_query, judge_query
 from cutover.decide.telling import Told
@@ -109,6 +110,8 @@ def _told(
             return judge_means(plan, status, gate, before, look)
         case GateKind.QUERY:
             return judge_query(plan, status, gate, before, look)
+        case GateKind.DRIFT if gate.golden_drift is not None:
+            return judge_outputs(plan, gate, before, look)
         case GateKind.DRIFT:
             return judge_drifting(plan, status, gate, before, look, mix=mix)
         case GateKind.PARITY:
@@ -146,7 +149,7 @@ def _failing_since(
 def _query(gate: Gate, look: FullLook) -> str | None:
     if gate.kind is GateKind.QUERY:
         text = asked_query(gate, look)
-    elif isinstance(look.target, Gap) or gate.kind not in NEEDS_TRAFFIC:
+    elif isinstance(look.target, Gap) or not gate.needs_traffic:
         text = None
     else:
         queries: Mapping[str, str] = look.target.queries

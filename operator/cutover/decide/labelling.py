@@ -10,6 +10,7 @@ from cutover.api.holdout import Average, HoldoutGate, HoldoutMetric, Prediction
 from cutover.api.quantities import parse_duration, parse_share
 from cutover.api.status import GateStatus, Plan, ReplayStatus, ReplayTally
 from cutover.api.verdict import Unit, Verdict
+from cutover.api.wire import Wire
 from cutover.decide.asking import Asking, ReplayWanted
 from cutover.decide.fulllook import FullLook
 from cutover.decide.observation import Refusal, ReplaySeen
@@ -51,16 +52,19 @@ def unaskable(plan: Plan, gate: Gate) -> Refusal | None:
             "InvalidSpec",
             f"gate {gate.name}: positive belongs to AUROC and binary F1, which need it",
         )
-    return _endpoints(plan, gate, protocol)
+    return unreachable(plan, gate, protocol, ", or evaluate elsewhere and name holdout.results")
 
 
-def _endpoints(plan: Plan, gate: Gate, protocol: GoldenProtocol) -> Refusal | None:
+def unreachable(
+    plan: Plan, gate: Gate, protocol: GoldenProtocol, instead: str = ""
+) -> Refusal | None:
+    """Say which side's model server is not named, and what can be done instead."""
     for name, side in (("source", plan.source), ("target", plan.target)):
         if side.endpoint is None:
             return Refusal(
                 "InvalidSpec",
                 f"gate {gate.name} asks both sides' model servers: name the {name}'s in"
-                f" spec.{name}.endpoint, or evaluate elsewhere and name holdout.results",
+                f" spec.{name}.endpoint{instead}",
             )
         if protocol in MODEL_IN_PATH and side.endpoint.model is None:
             return Refusal(
@@ -76,8 +80,8 @@ def holdout_wanted(plan: Plan, gate: Gate, before: GateStatus | None) -> ReplayW
     spec = _spec(gate)
     if spec.dataset is None or spec.protocol is None:
         return None
-    about = about_of(plan, gate)
-    known = _kept(before, about)
+    topic = about_of(plan, gate)
+    known = kept(before, topic)
     if known is not None and known.finished and known.sums:
         return None
     asking = Asking(
@@ -88,22 +92,22 @@ def holdout_wanted(plan: Plan, gate: Gate, before: GateStatus | None) -> ReplayW
         concurrency=spec.concurrency or CONCURRENCY,
         deadline=parse_duration(spec.timeout or TIMEOUT).total_seconds(),
     )
-    return ReplayWanted(gate.name, about, asking, _fold(gate, known), repeat=0.0)
+    return ReplayWanted(gate.name, topic, asking, _fold(gate, known), repeat=0.0)
 
 
 def judge_asked(plan: Plan, gate: Gate, before: GateStatus | None, look: FullLook) -> Told:
     """Judge what was answered up to this look."""
-    about = about_of(plan, gate)
+    topic = about_of(plan, gate)
     seen = look.replays.get(gate.name)
-    if seen is None or seen.about != about or not isinstance(seen.fold, LabelledFold):
-        known = _kept(before, about)
+    if seen is None or seen.about != topic or not isinstance(seen.fold, LabelledFold):
+        known = kept(before, topic)
         fold = _fold(gate, known)
         finished = known is not None and known.finished and bool(known.sums)
-        return Told(_judge(gate, fold, finished=finished), replay=_stored(about, fold, finished))
+        return Told(_judge(gate, fold, finished=finished), replay=_stored(topic, fold, finished))
     judgement = _judge(gate, seen.fold, finished=seen.finished)
     if seen.problem is not None and not seen.finished:
         judgement = _broken_off(gate, seen)
-    return Told(judgement, replay=_stored(about, seen.fold, seen.finished))
+    return Told(judgement, replay=_stored(topic, seen.fold, seen.finished))
 
 
 def rule_of(gate: Gate) -> HoldoutRule:
@@ -114,9 +118,14 @@ def rule_of(gate: Gate) -> HoldoutRule:
 
 def about_of(plan: Plan, gate: Gate) -> str:
     """Whatever makes earlier answers count for nothing, in 16 hexadecimal digits."""
+    return about(plan, _spec(gate))
+
+
+def about(plan: Plan, spec: Wire) -> str:
+    """The same of what any gate asks both sides once for the attempt."""
     sides = [side.endpoint for side in (plan.source, plan.target)]
     what = [
-        _spec(gate).model_dump(mode="json"),
+        spec.model_dump(mode="json"),
         [side.model_dump(mode="json") if side else None for side in sides],
         plan.attempt,
     ]
@@ -132,7 +141,7 @@ def _judge(gate: Gate, fold: LabelledFold, *, finished: bool) -> Judgement:
         return _said(Verdict.ERROR, "GoldenSetInvalid", f"{gate.name}: {fold.fault}", bound)
     if not finished:
         return _said(Verdict.INCONCLUSIVE, "Replaying", f"{gate.name}: {_progress(fold)}", bound)
-    lost = _unanswered(fold) or _unreadable(gate, fold)
+    lost = unanswered(fold.asked, fold.source, fold.target) or _unreadable(gate, fold)
     if lost is not None:
         return _said(Verdict.ERROR, lost.reason, f"{gate.name}: {lost.message}", bound)
     return judge_holdout(rule_of(gate), fold.contrast(), aside=_aside(fold))
@@ -148,12 +157,13 @@ def _progress(fold: LabelledFold) -> str:
     return f"{count(fold.asked)} of {count(fold.total)} labelled items asked on both sides"
 
 
-def _unanswered(fold: LabelledFold) -> Refusal | None:
-    for name, side in (("source", fold.source), ("target", fold.target)):
-        if side.unanswered > MOST_LOST * fold.asked:
+def unanswered(asked: int, source: Silence, target: Silence) -> Refusal | None:
+    """Say which side left too many of the items asked without an answer."""
+    for name, side in (("source", source), ("target", target)):
+        if side.unanswered > MOST_LOST * asked:
             return Refusal(
                 "Unanswered",
-                f"the {name} left {count(side.unanswered)} of {count(fold.asked)} items unanswered, more"
+                f"the {name} left {count(side.unanswered)} of {count(asked)} items unanswered, more"
                 f" than {percent(MOST_LOST)} ({side.last})",
             )
     return None
@@ -205,7 +215,8 @@ def _task(spec: HoldoutGate) -> Task:
 # --- as the status keeps it ---------------------------------------------------------------------
 
 
-def _kept(before: GateStatus | None, about: str) -> ReplayStatus | None:
+def kept(before: GateStatus | None, about: str) -> ReplayStatus | None:
+    """How far the replay got, if it was about this."""
     replay = before.replay if before is not None else None
     return replay if replay is not None and replay.about == about else None
 

@@ -38,11 +38,11 @@ def load_seen(status: Status, look: FullLook) -> Load | None:
 def with_load(plan: Plan, gate: Gate, told: Told, load: Load | None) -> Told:
     """Let no drift verdict count for which the loads speak; latency and error gates weigh them themselves."""
     judgement = told.judgement
-    if load is None or gate.drift is None or plan.analysis.allow_load_mismatch or judgement.pauses:
+    if load is None or gate.traffic_drift is None or plan.analysis.allow_load_mismatch:
         return told
     fails = judgement.verdict is Verdict.FAIL and load.target_is_fuller
     passes = judgement.verdict is Verdict.PASS and load.target_is_emptier
-    if not (fails or passes) or judgement.reason == DriftReason.REPORTED_ONLY:
+    if judgement.pauses or not (fails or passes) or judgement.reason == DriftReason.REPORTED_ONLY:
         return told
     seen = judgement.message.partition(";")[0]
     message = f"{seen}; {load.words}: {UNEQUAL}"

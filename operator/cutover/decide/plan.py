@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cutover.api.analysis import Analysis
-from cutover.api.gates import NEEDS_TRAFFIC, Gate, GateKind
+from cutover.api.gates import Gate, GateKind
 from cutover.api.golden import MODEL_IN_PATH
 from cutover.api.parity import FITTING, RANKS_ALONE, Compare
 from cutover.api.quantities import parse_duration
@@ -18,6 +18,7 @@ from cutover.api.steps import Soak, Step, StepKind
 from cutover.decide.applying import overridden
 from cutover.decide.holdout import holdout_refusal
 from cutover.decide.observation import Commands, Refusal
+from cutover.decide.outputs import outputs_refusal
 from cutover.decide.tellable import Tells, preferred_gates, untellable
 
 DEFAULT_STEPS = (
@@ -134,13 +135,13 @@ def _gates_refusal(plan: Plan, metrics: Mapping[Profile, Tells]) -> Refusal | No
             return Refusal(
                 "InvalidSpec", f"gate {gate.name} needs exactly one of {', '.join(GateKind)}"
             )
-        if gate.before_traffic and gate.kind in NEEDS_TRAFFIC:
+        if gate.before_traffic and gate.needs_traffic:
             return Refusal(
                 "InvalidSpec",
                 f"gate {gate.name} judges the target's share of the traffic and cannot run"
                 " BeforeTraffic: leave its run out",
             )
-        if gate.holdout is not None and (unfit := holdout_refusal(plan, gate)) is not None:
+        if (unfit := holdout_refusal(plan, gate) or outputs_refusal(plan, gate)) is not None:
             return unfit
     weights = [step.weight for step in plan.steps if step.weight is not None]
     mean = next((gate.name for gate in plan.gates if gate.mean_latency), None)

@@ -5,6 +5,7 @@ from cutover.api.status import GateStatus, Phase, Plan, Status
 from cutover.decide.applying import in_force
 from cutover.decide.asking import ReplayWanted
 from cutover.decide.labelling import holdout_wanted
+from cutover.decide.outputs import outputs_wanted
 from cutover.decide.parity import parity_wanted
 
 
@@ -24,6 +25,8 @@ def _wanted(
         return None
     if gate.kind is GateKind.PARITY:
         return parity_wanted(plan, status, gate, before)
+    if gate.golden_drift is not None:
+        return outputs_wanted(plan, gate, before)
     if gate.kind is GateKind.HOLDOUT:
         return holdout_wanted(plan, gate, before)
     return None

@@ -131,7 +131,8 @@ def _gap(gate: Gate, side: _SideTells, gateway: Gateway | None) -> Refusal | Non
             f"gate {gate.name} asks for errors, which the {side.side}'s profile {side.profile} does not"
             " count: judge the gateway's, with errorRate.vantage: Gateway and traffic.gateway",
         )
-    return None if gate.drift is None else _drift_gap(gate, gate.drift, side)
+    drift = gate.traffic_drift
+    return None if drift is None else _drift_gap(gate, drift, side)
 
 
 def _gateway_gap(gate: Gate, gateway: Gateway | None) -> Refusal | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cutover.api.status import EvidenceSums, JudgedOnce, ReplayStatus
+from cutover.api.status import EvidenceSums, GateStatus, JudgedOnce, ReplayStatus
 from cutover.api.verdict import Verdict
 from cutover.decide.observation import Gap, Missing
 from cutover.judge.verdict import Judgement
@@ -25,3 +25,19 @@ def missing_verdict(gap: Gap) -> Judgement:
     """A gap is never a Pass: nothing in the window may yet come, everything else could not be looked at."""
     verdict = Verdict.INCONCLUSIVE if gap.missing is Missing.NO_DATA else Verdict.ERROR
     return Judgement(verdict=verdict, reason=gap.missing.value, message=gap.message)
+
+
+def as_before(before: GateStatus) -> Judgement:
+    """Nothing was read at this look, as while paused and after a restart: what was known still is."""
+    return Judgement(
+        before.verdict,
+        before.reason,
+        before.message,
+        value=before.value,
+        bound=before.bound,
+        source_count=before.source_count or 0.0,
+        target_count=before.target_count or 0.0,
+        final=before.final,
+        pauses=before.pauses,
+        unit=before.unit,
+    )

@@ -168,7 +168,7 @@ def look_ahead(
         untold={
             gate.name: _why_untold(gate)
             for gate in plan.gates
-            if not is_counted(gate) and gate.drift is None
+            if not is_counted(gate) and gate.traffic_drift is None
         },
     )
 
@@ -186,7 +186,7 @@ class _Teller:
         self._frozen_at = 0
         """The step that the reference was last added to."""
         self._gates = [gate for gate in plan.gates if is_counted(gate)]
-        self._drifts = [gate for gate in plan.gates if gate.drift is not None]
+        self._drifts = [gate for gate in plan.gates if gate.traffic_drift is not None]
 
     def step(self, number: int, weight: int, description: str) -> tuple[StepOutlook, Floats]:
         """Tell of one weight, and how long each simulated step took."""

@@ -36,7 +36,7 @@ def asked_distributions(
         own = _own(gate, matchers)
         if own is not None:
             asked[own.name] = own
-    compared = [PROMPT_TOKENS] if any(one.latency or one.drift for one in gates) else []
+    compared = [PROMPT_TOKENS] if any(one.latency or one.traffic_drift for one in gates) else []
     named = [one.drift.distribution for one in gates if one.drift and one.drift.distribution]
     known = NAMES[profile].distributions if profile in NAMES else {}
     for name in dict.fromkeys([*named, *compared]):
@@ -52,7 +52,7 @@ def asked_distributions(
 
 def _own(gate: Gate, matchers: str) -> Quantity | None:
     """Ask for what a gate itself names."""
-    drift = gate.drift
+    drift = gate.traffic_drift
     if drift is None:
         return None
     name = drift.key(gate.name)

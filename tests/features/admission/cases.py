@@ -10,6 +10,7 @@ from typing import Any
 from tests.features.admission.case import Case, duration_case, value_case
 from tests.features.admission.golden_cases import GOLDEN
 from tests.features.admission.holdout_cases import HOLDOUT
+from tests.features.admission.outputs_cases import OUTPUTS, outputs
 from tests.features.admission.prometheus_cases import GATEWAY, prometheus_cases
 from tests.features.admission.rollouts import Json, at, spec
 
@@ -452,6 +453,7 @@ STATIC: list[Case] = [
             drift(distribution=None, histogram={"metric": "app:score"}),
             drift(distribution=None, classes={"metric": "a_total", "label": "b"}),
             drift(distribution=None, buckets=BUCKETS),
+            outputs(),
         ],
     ),
     Case(
@@ -504,11 +506,13 @@ STATIC: list[Case] = [
             gates({"name": "a", "errorRate": ERRORS, "run": "BeforeTraffic"}),
             gates({"name": "a", "latency": LATENCY, "run": "BeforeTraffic"}),
             gates({"name": "a", "meanLatency": MEAN, "run": "BeforeTraffic"}),
+            gates({"name": "a", "drift": DRIFT, "run": "BeforeTraffic"}),
         ],
         [
             gates({"name": "a", "errorRate": ERRORS, "run": "EachStep", "onFail": "Pause"}),
             gates({"name": "a", "latency": LATENCY, "onFail": "Report"}),
             gates({"name": "a", "query": NUMBER, "run": "BeforeTraffic"}),
+            outputs(run="BeforeTraffic"),
         ],
         "spec.gates[].run",
     ),
@@ -592,5 +596,6 @@ STATIC: list[Case] = [
     ),
     *GOLDEN,
     *HOLDOUT,
+    *OUTPUTS,
     *GATEWAY,
 ]

@@ -14,6 +14,12 @@ SHA256 = "0" * 64
 PARITY: Json = {"dataset": {"configMapKeyRef": {"name": "golden"}}, "protocol": "OpenAIChat"}
 
 
+GOLDEN_DRIFT: Json = {
+    "name": "lengths",
+    "drift": {"golden": PARITY | {"output": "Length"}, "method": "PSI", "max": "0.2"},
+}
+
+
 def parity(edit: Json | None = None, **around: Any) -> Json:
     gate = {"name": "golden", "parity": PARITY | (edit or {})}
     return spec({**ENDPOINTS, "gates": [gate], **around})
@@ -66,6 +72,7 @@ GOLDEN: list[Case] = [
         [
             parity(source={}),
             parity(target={}),
+            spec({"gates": [GOLDEN_DRIFT]}),
         ],
         [parity(), parity(source={}, abort=True)],
         "spec.gates",

@@ -2,6 +2,7 @@
 
 from tests.features.admission.case import Case, duration_case, value_case
 from tests.features.admission.golden_cases import ENDPOINTS, golden_set
+from tests.features.admission.outputs_cases import outputs as golden_drift
 from tests.features.admission.rollouts import Json, spec
 
 RESULTS: Json = {"metric": "F1", "results": {"source": "eval-a", "target": "eval-b"}}
@@ -106,8 +107,12 @@ HOLDOUT: list[Case] = [
         "a holdout gate at each step",
         "spec.gates[]",
         "this gate is judged once, before any traffic",
-        [holdout(RESULTS, run="EachStep")],
-        [holdout(RESULTS), holdout(RESULTS, run="BeforeTraffic", onFail="Report")],
+        [holdout(RESULTS, run="EachStep"), golden_drift(run="EachStep")],
+        [
+            holdout(RESULTS),
+            holdout(RESULTS, run="BeforeTraffic", onFail="Report"),
+            golden_drift(onFail="Report"),
+        ],
         "spec.gates[].run",
     ),
     value_case(

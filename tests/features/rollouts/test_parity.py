@@ -81,3 +81,24 @@ def test_equal_sides_pass_once_and_the_rollout_goes_on(stage: Stage) -> None:
     assert told["replay"]["asked"] == 320
     assert told["replay"]["calibrated"] == 80
     assert stage.targets == [0, 25, 100]
+
+
+# --- their distributions ------------------------------------------------------------------------
+
+
+def test_answers_cut_short_are_told_by_their_lengths_before_the_target_gets_any_traffic(
+    stage: Stage,
+) -> None:
+    keep(stage, [line | {"max_tokens": 64} for line in CHATS])
+    asyncio.run(stage.slot.target.set(cut_short=0.4))
+    asked = {"dataset": {"configMapKeyRef": {"name": "golden"}}, "protocol": "OpenAIChat"}
+    quick = {"output": "Length", "rate": 200, "concurrency": 8}
+    drift = {"golden": asked | quick, "method": "PSI", "max": "0.2"}
+    stage.begin(gates=[{"name": "golden", "drift": drift}, ERRORS], **endpoints(stage))
+    stage.wait_phase("RolledBack")
+    assert stage.targets == [0]
+    told = gate(stage)
+    assert (told["verdict"], told["reason"]) == ("Fail", "Drifted")
+    assert told["message"].startswith("golden: PSI of the answers' lengths is ")
+    assert told["sourceCount"] == told["targetCount"] == len(CHATS)
+    assert "Question" not in json.dumps(stage.status)
