@@ -91,6 +91,7 @@ def correlation_of(looks: list[Count]) -> float:
 # --- bursts made with levers ------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_bursts_show_and_steady_errors_do_not(
     lab: Lab, slot: Slot, pool: PrometheusPool
 ) -> None:
@@ -194,6 +195,7 @@ async def weight(url: str, side: SideMetrics, question: PastQuestion) -> int:
     return len(answer.content)
 
 
+@pytest.mark.long
 async def test_a_day_costs_little_and_is_told_exactly(
     lab: Lab, tmp_path: Path, pool: PrometheusPool
 ) -> None:

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from tests.lab import OPERATOR, Change, Cluster, Lab, Route, Slot, Traffic, WeightLog
+from tests.lab.children import die_with
 from tests.lab.ports import free_ports
 
 RESOURCE = "/apis/cutover.dev/v1alpha1"
@@ -62,7 +64,12 @@ class Operator:
         environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "PYTHONSAFEPATH": "1"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, start_new_session=True
+                command,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=partial(die_with, os.getpid()),  # noqa: PLW1509 - two system calls, no lock
             )
         return self
 
