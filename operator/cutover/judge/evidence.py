@@ -168,7 +168,7 @@ def pooled(older: Reference | None, newer: Reference) -> Reference:
     return Reference(
         share=(older.share * n + newer.share * newer.n) / total,
         n=total,
-        correlation=max(older.correlation, newer.correlation),
+        correlation=(older.correlation * n + newer.correlation * newer.n) / total,
         look_size=(older.look_size * n + newer.look_size * newer.n) / total,
     )
 

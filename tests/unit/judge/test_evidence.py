@@ -159,7 +159,8 @@ def test_steps_count_together_as_the_reference_and_the_newest_most():
     assert pooled(None, newest) == newest
     both = pooled(Reference(0.03, 1000, 0.02, 750), newest)
     assert both.share == pytest.approx(0.04)
-    assert (both.n, both.correlation, both.look_size) == (2000, 0.02, 500)
+    assert (both.n, both.look_size) == (2000, 500)
+    assert both.correlation == pytest.approx(0.015)
     much = pooled(Reference(0.01, 1e6, 0.0, 900), newest)
     assert much.n == 4000
     assert much.share == pytest.approx((3 * 0.01 + 0.05) / 4)
@@ -180,5 +181,6 @@ def test_a_pooled_reference_lies_between_those_it_is_made_of(rows):
         kept = pooled(kept, one)
     shares = [one.share for one in rows]
     assert min(shares) - 1e-9 <= kept.share <= max(shares) + 1e-9
-    assert kept.correlation == max(one.correlation for one in rows)
+    found = [one.correlation for one in rows]
+    assert min(found) - 1e-9 <= kept.correlation <= max(found) + 1e-9
     assert rows[-1].n <= kept.n <= 4 * rows[-1].n
