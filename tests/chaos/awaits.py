@@ -77,10 +77,12 @@ class Injector:
     fault: str = ""
     armed: bool = False
     hits: int = 0
+    cut: bool = True
+    """Whether to tell by ``hanging`` of what hangs, so that the turn may be cut."""
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def arm(self, site: str, fault: str) -> None:
-        self.site, self.fault, self.armed = site, fault, True
+    def arm(self, site: str, fault: str, *, cut: bool) -> None:
+        self.site, self.fault, self.armed, self.cut = site, fault, True, cut
         self.hanging = asyncio.Event()  # an event belongs to the loop that first waits for it
 
     async def at(self, site: str, value: Awaitable[Any]) -> Any:
@@ -98,7 +100,8 @@ class Injector:
             raise InjectedError(site)
         _drop(value)
         if self.fault == "hang":
-            self.hanging.set()
+            if self.cut:
+                self.hanging.set()
             await asyncio.Event().wait()
         raise InjectedError(site)
 

@@ -4,11 +4,10 @@ The reconciler runs in this process, on real connections to the lab's API server
 """
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +29,8 @@ from cutover.telemetry import Telemetry
 from cutover.traffic.watch import RouteWatches
 from cutover.wiring import KNOWN, LabelledSecrets, PooledAdapters, SteadyClock
 from tests.chaos.awaits import FAULTS, InjectedError, Injector, injected, sites
+from tests.chaos.ground import Ground, everything, prepared, warmed_up
 from tests.features.rollouts.stage import Stage
-from tests.lab import OPERATOR, Traffic
-from tests.lab.routes import external_service, http_route
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
@@ -40,25 +38,68 @@ MODULES = (
     "cutover.reconciler",
     "cutover.report",
     "cutover.observe.world",
+    "cutover.observe.past",
+    "cutover.observe.values",
+    "cutover.observe.results",
+    "cutover.observe.replaying",
+    "cutover.observe.beside",
     "cutover.act.route",
     "cutover.wiring",
     "cutover.traffic.httproute",
     "cutover.clusters.rollouts",
+    "cutover.clusters.workloads",
+    "cutover.clusters.configmaps",
     "cutover.metrics.joined",
+    "cutover.metrics.gateway",
+    "cutover.replay.replayer",
+    "cutover.replay.probing",
 )
+BESIDE = (
+    "observe.results.",
+    "observe.replaying.",
+    "observe.beside.",
+    "replay.",
+    "clusters.workloads.",
+    "clusters.configmaps.",
+    "wiring.PooledAdapters.config_map ",
+    "wiring.PooledAdapters.replicas ",
+    "wiring.PooledAdapters.probe ",
+)
+"""In tasks of their own: no turn may wait for them, so what hangs there is not cut."""
+ONLY_WHERE_ASKED = (
+    *BESIDE,
+    "observe.past.",
+    "observe.values.",
+    "metrics.joined.JoinedMetrics.values ",
+    "metrics.joined.JoinedMetrics._value ",
+    "metrics.joined.JoinedMetrics.history ",
+)
+"""Those that a rollout comes by only if its spec asks for everything."""
+WAITED_FOR = ("observe.beside.", "observe.past._ask ")
+"""The first weight waits for these, with deadlines that our faults set aside: it may never come."""
 NOT_ON_THE_WAY = {
     "act.route._roll_back awaits router.look": "a rollback has lost a race",
     "clusters.rollouts.ApiRollouts.largest_epoch awaits self._own.list_all": "an election",
-    "metrics.joined.SideMetrics._alone awaits self._query": "a query was refused",
-    "metrics.joined.SideMetrics._ask awaits self._one_by_one": "a query was refused",
-    "metrics.joined.SideMetrics._ask awaits self._query": "Prometheus is too slow",
-    "metrics.joined.SideMetrics._one_by_one awaits asyncio.gather": "a query was refused",
+    "clusters.workloads.read_replicas awaits _read": "the workload is an InferenceService",
+    "metrics.gateway.BothVantages.look awaits asyncio.gather": "the gateway has a Prometheus",
+    "metrics.gateway.BothVantages.values awaits self._servers.values": "likewise",
+    "metrics.gateway.BothVantages.history awaits metrics.history": "likewise",
+    "metrics.joined.JoinedMetrics._alone awaits self._query": "a query was refused",
+    "metrics.joined.JoinedMetrics._ask awaits self._one_by_one": "a query was refused",
+    "metrics.joined.JoinedMetrics._ask awaits self._query": "Prometheus is too slow",
+    "metrics.joined.JoinedMetrics._one_by_one awaits asyncio.gather": "a query was refused",
+    "observe.replaying._run awaits asyncio.sleep": "a replay broke off",
     "observe.world._owner awaits rollouts.get": "the claim is another rollout's",
+    "replay.replayer.GoldenReplayer.ask awaits asyncio.sleep": "an endpoint was not reached",
+    "replay.replayer.GoldenReplayer.ask awaits self._once #2": "an endpoint was not reached",
+    "replay.probing.Probing.aclose awaits one.server.aclose": "the end of the process",
+    "replay.probing.Probing._close_unused awaits one.server.aclose": "15 minutes without a probe",
     "traffic.httproute.HttpRouteRouter.look awaits self._unread": "the route cannot be read",
     "traffic.httproute.HttpRouteRouter._unread awaits self._without_kind": "404 from a proxy",
     "traffic.httproute.HttpRouteRouter._without_kind awaits self._connection.get": "likewise",
     "traffic.httproute.HttpRouteRouter._without_kind awaits self._connection.get #2": "likewise",
     "wiring.LabelledSecrets.read awaits self._secrets.read": "Prometheus needs a Secret",
+    "wiring.build awaits probing.aclose": "the end of the process",
     "wiring.build awaits watches.close": "the end of the process",
     "wiring.build awaits prometheus.aclose": "the end of the process",
     "wiring.build awaits clusters.close": "the end of the process",
@@ -74,7 +115,6 @@ CASES = [
     for fault in FAULTS
     if fault != "lose" or site.partition(" #")[0].endswith(LOSE)
 ]
-_numbers = itertools.count(1)
 
 
 class Leader:
@@ -94,46 +134,10 @@ class Undisturbed:
         return nullcontext()
 
 
-@dataclass(frozen=True)
-class Ground:
-    """A namespace whose source answers requests, and a kubeconfig to it."""
-
-    stage: Stage
-    kubeconfig: Path
-
-    def another(self) -> Stage:
-        """One more rollout and its route, which carries no requests of its own."""
-        stage, name = self.stage, f"chat-{next(_numbers)}"
-        ports = {"source": stage.slot.source.port, "target": stage.slot.target.port}
-        weights = {"source": 100, "target": 0}
-        backends = []
-        for side, port in ports.items():
-            backend = f"{name}-{side}"
-            stage.cluster.apply(
-                external_service(stage.namespace, backend, f"{side}.localhost", port)
-            )
-            backends.append({"name": backend, "port": port, "weight": weights[side]})
-        host = f"{name}.{stage.namespace}.example"
-        stage.cluster.apply(http_route(stage.namespace, name, host, backends, 1))
-        route = replace(stage.route, name=name, host=host)
-        return replace(stage, name=name, route=route)
-
-
 @pytest.fixture(scope="module")
 def ground(module_stage: Stage) -> Iterator[Ground]:
-    module_stage.send(rate=50)
-    # The target has callers of its own, so that looks may find enough in the guards' short windows.
-    log = module_stage.folder / "callers.log"
-    callers = Traffic(
-        module_stage.lab, "target.example", 50, log=log, target=module_stage.slot.target.url
-    )
-    kubeconfig = module_stage.folder / "operator.kubeconfig"
-    kubeconfig.write_text(
-        module_stage.cluster.kubeconfig_for(user=OPERATOR, namespace=module_stage.namespace)
-    )
-    with callers:
-        module_stage.wait("the target's callers", lambda: len(callers.records()) > 300, 60)
-        yield Ground(module_stage, kubeconfig)
+    with prepared(module_stage) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +178,7 @@ async def reconciling(kubeconfig: Path) -> AsyncIterator[Reconciler]:
     finally:
         await watches.close()
         await prometheus.aclose()
+        await probing.aclose()
         await clusters.close()
 
 
@@ -207,20 +212,32 @@ def let_go(stage: Stage) -> bool:
     return rollout["status"]["phase"] == "RolledBack" and not finalizers
 
 
+def spec_for(site: str, stage: Stage) -> dict[str, Any]:
+    """As small as will do."""
+    asked = everything(stage) if site.startswith(ONLY_WHERE_ASKED) else {}
+    return asked | (warmed_up() if site.startswith("observe.beside.") else {})
+
+
 @pytest.mark.parametrize(("site", "fault"), CASES)
 async def test_a_rollback_reaches_the_route_although_twice_an_await(
     site: str, fault: str, ground: Ground, injector: Injector
 ) -> None:
     stage = await asyncio.to_thread(ground.another)
     key = (stage.namespace, stage.name)
+    cut = not site.startswith(BESIDE)
     injector.hits = 0
     async with reconciling(ground.kubeconfig) as reconciler:
-        injector.arm(site, fault)
-        await asyncio.to_thread(stage.apply)
-        await drive(reconciler, key, injector, lambda: stage.route.weights().target == 25)
-        for _ in range(3):
-            await reconcile(reconciler, key, injector)
-        injector.arm(site, fault)
+        injector.arm(site, fault, cut=cut)
+        await asyncio.to_thread(lambda: stage.apply(**spec_for(site, stage)))
+        if site.startswith(WAITED_FOR):
+            await drive(reconciler, key, injector, lambda: injector.hits > 0)
+        else:
+            await drive(reconciler, key, injector, lambda: stage.route.weights().target == 25)
+            if not cut:  # so that it is under way when the rollback comes
+                injector.arm(site, fault, cut=cut)
+            for _ in range(3):
+                await reconcile(reconciler, key, injector)
+            injector.arm(site, fault, cut=cut)
         await asyncio.to_thread(stage.patch, {"spec": {"abort": True}})
         await drive(reconciler, key, injector, lambda: stage.route.weights() == (100, 0))
         await drive(reconciler, key, injector, lambda: let_go(stage))
