@@ -63,7 +63,7 @@ def test_wrong_usage_is_code_2(arguments: list[str], capsys: pytest.CaptureFixtu
     ("path", "name"),
     [
         ("/usr/bin/cutover", "cutover"),
-        ("/root/.krew/bin/kubectl-cutover", "kubectl cutover"),
+        ("/home/me/.krew/bin/kubectl-cutover", "kubectl cutover"),
         ("kubectl-cutover", "kubectl cutover"),
     ],
 )
