@@ -13,20 +13,10 @@ from typing import Any, Literal, Protocol
 from cutover.api.sides import ClusterRef, Side
 from cutover.api.status import Plan
 from cutover.decide.asking import Asking
-from cutover.decide.observation import (
-    Claim,
-    Gap,
-    Probe,
-    Reading,
-    Refusal,
-    Replicas,
-    Route,
-    RouteSeen,
-    RuleWeights,
-    SideReach,
-    Value,
-)
+from cutover.decide.observation import Probe, Refusal, Replicas, SideReach
 from cutover.decide.past import PastQuestion
+from cutover.decide.readings import Gap, Reading, Value
+from cutover.decide.route import Claim, Route, RouteSeen, RuleWeights
 from cutover.judge.evidence import Count
 from cutover.judge.golden import Answer, GoldenSet, Item
 

@@ -24,7 +24,8 @@ from cutover.clusters.rollouts import ApiRollouts
 from cutover.clusters.secrets import Secret, Secrets
 from cutover.clusters.workloads import read_replicas
 from cutover.decide.asking import Asking
-from cutover.decide.observation import Gap, Missing, Probe, Refusal, Replicas, SideReach
+from cutover.decide.observation import Probe, Refusal, Replicas, SideReach
+from cutover.decide.readings import Gap, Missing
 from cutover.metrics.gateway import BothVantages, GatewayMetrics, backend_matchers
 from cutover.metrics.joined import Place, SideMetrics
 from cutover.metrics.profiles.defaults import DEFAULT_GATES, TELLS

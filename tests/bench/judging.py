@@ -16,8 +16,8 @@ from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
 from cutover.api.status import GateStatus, Plan, Status, Weights
 from cutover.decide.fulllook import FullLook
 from cutover.decide.judging import judge_gates
-from cutover.decide.observation import SideReading, WindowReading
 from cutover.decide.plan import resolve
+from cutover.decide.readings import SideReading, WindowReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics.profiles.llm import VLLM
 from tests.bench import figures

@@ -9,16 +9,9 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, currently_in_test_context, note, settings
 from hypothesis import strategies as st
 
-from cutover.decide.observation import (
-    Claim,
-    Gap,
-    Gauges,
-    Gpus,
-    Missing,
-    Outcome,
-    Probe,
-    RuleWeights,
-)
+from cutover.decide.observation import Outcome, Probe
+from cutover.decide.readings import Gap, Gauges, Gpus, Missing
+from cutover.decide.route import Claim, RuleWeights
 from tests.fakes.plans import quick
 from tests.fakes.sides import FIRST_TOKEN, Server
 from tests.fakes.world import World

@@ -24,17 +24,14 @@ from cutover.decide.observation import (
     Identity,
     Observation,
     Probes,
-    Reading,
     Refusal,
     ReplaySeen,
-    Route,
-    RouteSeen,
-    SideReading,
-    Values,
 )
 from cutover.decide.plan import read_commands, resolve
 from cutover.decide.publishing import worth_writing
+from cutover.decide.readings import Reading, SideReading, Values
 from cutover.decide.rollout import decide
+from cutover.decide.route import Route, RouteSeen
 from cutover.errors import LeadershipLost
 from cutover.observe.beside import counted, going_on, resumed
 from cutover.ports import Conflict, NotWritten, WriteResult, Written

@@ -8,8 +8,8 @@ from cutover.api.quantities import parse_duration
 from cutover.api.status import Phase, Plan, Status
 from cutover.api.steps import Step
 from cutover.api.verdict import Verdict
-from cutover.decide.observation import RouteSeen
 from cutover.decide.record import from_status
+from cutover.decide.route import RouteSeen
 from cutover.decide.transitions import FINISHED, MOVED, allowed
 from cutover.decide.weights import weights_at
 from tests.fakes.process import Look

@@ -3,14 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from cutover.decide.observation import (
-    Claim,
-    Route,
-    RouteGone,
-    RouteSeen,
-    RouteUnreadable,
-    RuleWeights,
-)
+from cutover.decide.route import Claim, Route, RouteGone, RouteSeen, RouteUnreadable, RuleWeights
 from cutover.decide.weights import inexpressible
 from cutover.ports import Conflict, NotWritten, RouteChange, WriteResult, Written
 from cutover.traffic.claim import Unreadable, from_text, to_text

@@ -12,14 +12,13 @@ from math import inf
 from typing import NamedTuple
 
 from cutover.api.gates import Gate
-from cutover.decide.observation import (
+from cutover.decide.observation import Probe, Replicas
+from cutover.decide.readings import (
     NOT_ASKED,
     Gap,
     Gauges,
     Missing,
-    Probe,
     Reading,
-    Replicas,
     SideReading,
     Value,
     Values,

@@ -8,7 +8,7 @@ from typing import Any
 
 from cutover.api.status import Status
 from cutover.decide.decision import Said
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 from tests.fakes.golden import FakeEndpoints
 from tests.fakes.process import Look, Process, Turn
 from tests.fakes.rollouts import FakeRollouts

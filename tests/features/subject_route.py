@@ -11,7 +11,7 @@ from typing import Any
 
 from cutover.api.traffic import HttpRoute
 from cutover.clusters.connection import Connection
-from cutover.decide.observation import Claim, RuleWeights
+from cutover.decide.route import Claim, RuleWeights
 from cutover.ports import Conflict, RouteChange, Written
 from cutover.traffic.httproute import HttpRouteRouter
 from cutover.traffic.seen import HttpRouteSeen

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_serv
 
 from cutover.api.custom import CustomMetrics
 from cutover.api.sides import Profile, Side
-from cutover.decide.observation import Gap, Gpus, Missing, SideReading, WindowReading
+from cutover.decide.readings import Gap, Gpus, Missing, SideReading, WindowReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics import diagnosis, promql
 from cutover.metrics.answers import Row, Vector

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cutover.api.sides import Profile, Prometheus, Side
-from cutover.decide.observation import Gap, Missing, Reading, SideReading
+from cutover.decide.readings import Gap, Missing, Reading, SideReading
 from cutover.metrics.answers import Answer, Vector
 from cutover.metrics.joined import SideMetrics
 from cutover.metrics.profiles.defaults import DEFAULT_GATES

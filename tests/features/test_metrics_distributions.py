@@ -7,7 +7,7 @@ import pytest
 from cutover.api.drift import DriftClasses, DriftGate, DriftHistogram, DriftMethod
 from cutover.api.gates import Gate
 from cutover.api.sides import Profile
-from cutover.decide.observation import Gap, Missing, SideReading
+from cutover.decide.readings import Gap, Missing, SideReading
 from cutover.judge.distribution import Classes
 from cutover.judge.histogram import Buckets
 from cutover.metrics.joined import SideMetrics

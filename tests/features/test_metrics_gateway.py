@@ -9,7 +9,7 @@ import pytest
 
 from cutover.api.gates import Gate
 from cutover.api.traffic import Gateway, HttpRoute
-from cutover.decide.observation import Gap, Missing, SideReading, WindowReading
+from cutover.decide.readings import Gap, Missing, SideReading, WindowReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics.gateway import GatewayMetrics, backend_matchers
 from cutover.metrics.joined import Place

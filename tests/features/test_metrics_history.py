@@ -15,8 +15,8 @@ import pytest
 
 from cutover.api.gates import Gate, LatencyGate
 from cutover.api.sides import Profile, Side
-from cutover.decide.observation import Gap
 from cutover.decide.past import DAY, PastQuestion, look_length
+from cutover.decide.readings import Gap
 from cutover.judge.evidence import Count
 from cutover.judge.past import clustering
 from cutover.metrics.history import past_query, past_span

@@ -12,7 +12,7 @@ import pytest
 
 from cutover.api.gates import Gate
 from cutover.api.sides import Profile, Side
-from cutover.decide.observation import Gap, SideReading, WindowReading
+from cutover.decide.readings import Gap, SideReading, WindowReading
 from cutover.judge.histogram import Buckets
 from cutover.judge.means import Total
 from cutover.metrics.joined import SideMetrics

@@ -16,8 +16,8 @@ from cutover.api.status import GateStatus, Phase, Plan, Status, Weights
 from cutover.api.verdict import Verdict
 from cutover.decide.fulllook import FullLook
 from cutover.decide.judging import judge_gates
-from cutover.decide.observation import Gap, Missing, Reading, Value, Values
 from cutover.decide.plan import resolve
+from cutover.decide.readings import Gap, Missing, Reading, Value, Values
 from cutover.metrics import diagnosis
 from cutover.metrics.joined import SideMetrics
 from cutover.metrics.prometheus import PrometheusPool

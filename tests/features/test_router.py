@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cutover.api import CLAIM
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 from cutover.ports import Conflict, NotWritten, RouteChange, Written
 from cutover.traffic.claim import to_text
 from tests.features.subject_route import (

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cutover.api.traffic import HttpRoute
-from cutover.decide.observation import RouteGone, RouteUnreadable, RuleWeights
+from cutover.decide.route import RouteGone, RouteUnreadable, RuleWeights
 from cutover.ports import Conflict, NotWritten, RouteChange, Written
 from cutover.traffic.httproute import HttpRouteRouter
 from cutover.traffic.seen import HttpRouteSeen

@@ -1,6 +1,6 @@
 """Claims of other rollouts."""
 
-from cutover.decide.observation import Claim, RuleWeights
+from cutover.decide.route import Claim, RuleWeights
 
 
 def another(*, cluster: str = "c-1") -> Claim:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cutover.api import ON_DELETE
-from cutover.decide.observation import Gap, Missing, RuleWeights
+from cutover.decide.readings import Gap, Missing
+from cutover.decide.route import RuleWeights
 from tests.fakes.plans import quick, spec
 from tests.fakes.promises import watch_all
 from tests.fakes.story import Story

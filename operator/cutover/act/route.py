@@ -11,14 +11,7 @@ from cutover.decide.decision import (
     ReleaseClaim,
     RollBack,
 )
-from cutover.decide.observation import (
-    Claim,
-    Route,
-    RouteGone,
-    RouteSeen,
-    RouteUnreadable,
-    RuleWeights,
-)
+from cutover.decide.route import Claim, Route, RouteGone, RouteSeen, RouteUnreadable, RuleWeights
 from cutover.decide.weights import restored
 from cutover.errors import LeadershipLost
 from cutover.ports import (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cutover.clusters.answers import Failed, Ok, Reason
 from cutover.clusters.connection import Connection
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 
 
 async def read_config_map(

@@ -10,7 +10,8 @@ from typing import Any, Final
 from cutover.api.sides import Workload
 from cutover.clusters.answers import Failed, Reason
 from cutover.clusters.connection import Connection
-from cutover.decide.observation import Gap, Missing, Replicas
+from cutover.decide.observation import Replicas
+from cutover.decide.readings import Gap, Missing
 
 _PLURALS: Final = {
     "Deployment": "deployments",

@@ -12,7 +12,9 @@ from cutover.decide.health import (
     ready_replicas,
     workload_name,
 )
-from cutover.decide.observation import Gap, Observation, Refusal, Replicas, RouteSeen
+from cutover.decide.observation import Observation, Refusal, Replicas
+from cutover.decide.readings import Gap
+from cutover.decide.route import RouteSeen
 from cutover.judge.capacity import Room, projected, shortfall
 
 WAITS_FOR_ITSELF = "WarmingUp"

@@ -9,7 +9,8 @@ from math import ceil
 
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Plan
-from cutover.decide.observation import Observation, SideReading
+from cutover.decide.observation import Observation
+from cutover.decide.readings import SideReading
 
 ARRIVAL = timedelta(milliseconds=60)
 """From the time that a sample bears, its scrape's beginning, until a query sees it."""

@@ -1,15 +1,9 @@
 """Whose route it is (law 11)."""
 
 from cutover.api.status import Status
-from cutover.decide.observation import (
-    Claim,
-    GoingBack,
-    Observation,
-    Refusal,
-    RouteSeen,
-    RuleWeights,
-)
+from cutover.decide.observation import Observation, Refusal
 from cutover.decide.record import from_status
+from cutover.decide.route import Claim, GoingBack, RouteSeen, RuleWeights
 
 
 def ours(seen: Observation, claim: Claim | None) -> bool:

@@ -14,7 +14,7 @@ from cutover.api.status import EvidenceSums, FrozenReference, GateStatus, Plan, 
 from cutover.decide import clocks
 from cutover.decide.fulllook import FullLook, at_vantage, both_windows
 from cutover.decide.loading import load_seen
-from cutover.decide.observation import Gap, Missing, WindowReading
+from cutover.decide.readings import Gap, Missing, WindowReading
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.errors import ErrorRule, judge_errors
 from cutover.judge.evidence import Count, Evidence, Reference, SideSums, accumulate, freeze, pooled

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cutover.api.status import Status
-from cutover.decide.observation import Claim, Refusal, RuleWeights
+from cutover.decide.observation import Refusal
+from cutover.decide.route import Claim, RuleWeights
 
 
 @dataclass(frozen=True, slots=True)

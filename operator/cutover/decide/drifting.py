@@ -28,7 +28,7 @@ from cutover.api.status import FrozenDistribution, GateStatus, JudgedOnce, Plan,
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.fulllook import FullLook, both_windows, window_of
-from cutover.decide.observation import Gap, Missing, Reading, WindowReading
+from cutover.decide.readings import Gap, Missing, Reading, WindowReading
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.distribution import Classes, Paired, of_buckets, of_classes
 from cutover.judge.drift import PROMPT_TOKENS, DriftReason, DriftRule, judge_drift, judge_mix

@@ -9,7 +9,7 @@ from cutover.decide.applying import analysis_in_force
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.decision import Decision, Lower, Said
 from cutover.decide.looking import watching
-from cutover.decide.observation import Observation, Refusal, RouteSeen
+from cutover.decide.observation import Observation, Refusal
 from cutover.decide.override import (
     Override,
     OverrideKind,
@@ -18,6 +18,7 @@ from cutover.decide.override import (
     expected_weights,
 )
 from cutover.decide.record import from_status
+from cutover.decide.route import RouteSeen
 
 
 def answer_override(

@@ -17,24 +17,12 @@ from cutover.decide.fulllook import at_vantage, window_of
 from cutover.decide.health import noted
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.means import mean_total
-from cutover.decide.observation import (
-    NOT_ASKED,
-    Claim,
-    Gap,
-    Missing,
-    Observation,
-    Reading,
-    Refusal,
-    Replicas,
-    RouteGone,
-    RouteSeen,
-    RouteUnreadable,
-    SideReading,
-    WindowReading,
-)
+from cutover.decide.observation import Observation, Refusal, Replicas
 from cutover.decide.past import recorded
 from cutover.decide.pausing import step_for
 from cutover.decide.querying import refused_expression
+from cutover.decide.readings import NOT_ASKED, Gap, Missing, Reading, SideReading, WindowReading
+from cutover.decide.route import Claim, RouteGone, RouteSeen, RouteUnreadable
 from cutover.decide.weights import inexpressible, restored
 from cutover.judge.evidence import SideSums
 

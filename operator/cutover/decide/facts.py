@@ -2,7 +2,8 @@
 
 from cutover.api.status import Facts, Plan, SideFacts, Status
 from cutover.decide.health import gauges_of
-from cutover.decide.observation import Gap, Gpus, Observation, Reading, Replicas
+from cutover.decide.observation import Observation, Replicas
+from cutover.decide.readings import Gap, Gpus, Reading
 
 SHOWN_XIDS = 8
 

@@ -9,15 +9,10 @@ from cutover.decide.clocks import AT_ONCE, SOON
 from cutover.decide.decision import ClaimRoute, Decision, Said
 from cutover.decide.enforcing import answer_override
 from cutover.decide.looking import guard_interval, watching
-from cutover.decide.observation import (
-    Observation,
-    Refusal,
-    RouteGone,
-    RouteSeen,
-    RouteUnreadable,
-)
+from cutover.decide.observation import Observation, Refusal
 from cutover.decide.override import find_override
 from cutover.decide.pausing import asked, begun, may_end, resume
+from cutover.decide.route import RouteGone, RouteSeen, RouteUnreadable
 from cutover.decide.stepping import take_step
 
 

@@ -5,16 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cutover.api.gates import Gate
-from cutover.decide.observation import (
-    Gap,
-    Missing,
-    Reading,
-    ReplaySeen,
-    ResultsSeen,
-    SideReading,
-    Values,
-    WindowReading,
-)
+from cutover.decide.observation import ReplaySeen, ResultsSeen
+from cutover.decide.readings import Gap, Missing, Reading, SideReading, Values, WindowReading
 
 NO_VALUES = Values()
 

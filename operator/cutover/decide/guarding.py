@@ -9,14 +9,9 @@ from cutover.api.status import Plan, Status
 from cutover.decide import clocks
 from cutover.decide.counting import gate_counts
 from cutover.decide.looking import SCRAPE_UNKNOWN, guard_lengths
-from cutover.decide.observation import (
-    Gap,
-    Missing,
-    Observation,
-    RouteSeen,
-    SideReading,
-    WindowReading,
-)
+from cutover.decide.observation import Observation
+from cutover.decide.readings import Gap, Missing, SideReading, WindowReading
+from cutover.decide.route import RouteSeen
 from cutover.judge import guards
 from cutover.judge.evidence import Count
 from cutover.judge.histogram import quantile_bracket

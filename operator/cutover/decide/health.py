@@ -12,17 +12,9 @@ from cutover.api.quantities import parse_duration, parse_share
 from cutover.api.status import MAX_XIDS, Plan, ProbesStatus, Status, Streak, WarmUpStatus
 from cutover.decide import clocks
 from cutover.decide.looking import guard_interval, has_traffic
-from cutover.decide.observation import (
-    Gap,
-    Gauges,
-    Gpus,
-    Load,
-    Observation,
-    Reading,
-    Replicas,
-    RouteSeen,
-    SideReading,
-)
+from cutover.decide.observation import Load, Observation, Replicas
+from cutover.decide.readings import Gap, Gauges, Gpus, Reading, SideReading
+from cutover.decide.route import RouteSeen
 from cutover.judge import guards
 
 STALE_AFTER = timedelta(seconds=30)

@@ -10,7 +10,8 @@ from cutover.api.status import GateStatus, Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide.fulllook import FullLook
 from cutover.decide.labelling import judge_asked, rule_of, unaskable
-from cutover.decide.observation import Gap, Missing, Refusal, ResultsSeen, ResultsWanted
+from cutover.decide.observation import Refusal, ResultsSeen, ResultsWanted
+from cutover.decide.readings import Gap, Missing
 from cutover.decide.telling import Told, as_before, missing_verdict
 from cutover.judge.holdout import judge_holdout
 from cutover.judge.results import Result, Unusable, contrast_of, read_result

@@ -16,10 +16,10 @@ from cutover.decide.fulllook import FullLook
 from cutover.decide.holdout import judge_holdout_gate
 from cutover.decide.loading import load_seen, running_each, with_load
 from cutover.decide.means import judge_means
-from cutover.decide.observation import Gap, gateway_key
 from cutover.decide.outputs import judge_outputs
 from cutover.decide.parity import judge_parity
 from cutover.decide.querying import asked_query, judge_query
+from cutover.decide.readings import Gap, gateway_key
 from cutover.decide.telling import Told
 from cutover.judge.verdict import Judgement
 

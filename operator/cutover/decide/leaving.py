@@ -8,15 +8,8 @@ from cutover.decide import claims, clocks, record
 from cutover.decide.alarms import Alarm
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.decision import ClaimRoute, Decision, Hold, ReleaseClaim, RollBack, Said
-from cutover.decide.observation import (
-    GoingBack,
-    Observation,
-    Refusal,
-    RouteGone,
-    RouteSeen,
-    RouteUnreadable,
-    RuleWeights,
-)
+from cutover.decide.observation import Observation, Refusal
+from cutover.decide.route import GoingBack, RouteGone, RouteSeen, RouteUnreadable, RuleWeights
 from cutover.decide.transitions import MOVED
 from cutover.decide.weights import restored
 

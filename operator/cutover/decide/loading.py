@@ -6,7 +6,7 @@ from cutover.api.gates import Gate
 from cutover.api.status import Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide.fulllook import FullLook, both_windows
-from cutover.decide.observation import Gap, Gauges, Reading
+from cutover.decide.readings import Gap, Gauges, Reading
 from cutover.decide.telling import Told
 from cutover.judge.drift import DriftReason
 from cutover.judge.evidence import Count

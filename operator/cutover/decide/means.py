@@ -8,7 +8,7 @@ from cutover.api.status import EvidenceSums, FrozenReference, GateStatus, Plan, 
 from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force
 from cutover.decide.fulllook import FullLook, at_vantage, both_windows
-from cutover.decide.observation import Gap, Missing, WindowReading
+from cutover.decide.readings import Gap, Missing, WindowReading
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.meanrule import MeanRule, MeanTerms, judge_mean
 from cutover.judge.means import MeanEvidence, MeanReference, Total, freeze_mean

@@ -11,7 +11,9 @@ from cutover.decide.applying import analysis_in_force, awaited
 from cutover.decide.decision import Decision
 from cutover.decide.entering import baseline_is_clean, preflight_obstacle
 from cutover.decide.looking import has_traffic
-from cutover.decide.observation import Gap, Observation, Refusal, RouteSeen, SideReading
+from cutover.decide.observation import Observation, Refusal
+from cutover.decide.readings import Gap, SideReading
+from cutover.decide.route import RouteSeen
 from cutover.decide.stepping import is_approved, may_raise
 
 LONGEST = 1024

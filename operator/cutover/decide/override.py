@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cutover.api.status import Status
-from cutover.decide.observation import RouteSeen, RuleWeights
 from cutover.decide.record import from_status
+from cutover.decide.route import RouteSeen, RuleWeights
 from cutover.decide.weights import shows, weights_at
 
 ENFORCEMENTS = 5

@@ -15,7 +15,7 @@ from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Plan, SourceHistory
 from cutover.decide.fulllook import at_vantage, window_of
-from cutover.decide.observation import Gap, PastSeen, Reading, SideReading, WindowReading
+from cutover.decide.readings import Gap, PastSeen, Reading, SideReading, WindowReading
 from cutover.judge.histogram import Buckets, common_edges, snap
 
 DAY = 86_400.0

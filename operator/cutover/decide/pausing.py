@@ -11,8 +11,9 @@ from cutover.api.steps import StepKind
 from cutover.api.verdict import Verdict
 from cutover.decide import alarms, clocks, record
 from cutover.decide.applying import analysis_in_force, before_traffic
-from cutover.decide.observation import Observation, RouteSeen
+from cutover.decide.observation import Observation
 from cutover.decide.record import from_status
+from cutover.decide.route import RouteSeen
 from cutover.decide.weights import shows
 
 

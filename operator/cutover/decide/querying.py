@@ -7,7 +7,7 @@ from cutover.api.status import GateStatus, Plan, Status
 from cutover.decide import clocks
 from cutover.decide.fulllook import FullLook, overlap, window_of
 from cutover.decide.looking import EARLY
-from cutover.decide.observation import Gap, Missing, Reading, Value, Values, WindowReading
+from cutover.decide.readings import Gap, Missing, Reading, Value, Values, WindowReading
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.bounds import BoundRule, Bounds, judge_bounds
 

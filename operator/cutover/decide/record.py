@@ -17,7 +17,7 @@ from cutover.api.status import (
     Weights,
 )
 from cutover.decide import clocks
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 from cutover.decide.transitions import allowed
 
 

@@ -14,17 +14,9 @@ from cutover.decide.decision import Decision
 from cutover.decide.entering import metrics_obstacle
 from cutover.decide.judging import worst
 from cutover.decide.message import message_of
-from cutover.decide.observation import (
-    Gap,
-    Missing,
-    Observation,
-    Refusal,
-    Replicas,
-    RouteGone,
-    RouteSeen,
-    RouteUnreadable,
-    SideReach,
-)
+from cutover.decide.observation import Observation, Refusal, Replicas, SideReach
+from cutover.decide.readings import Gap, Missing
+from cutover.decide.route import RouteGone, RouteSeen, RouteUnreadable
 from cutover.decide.stepping import is_approved
 from cutover.decide.transitions import FINISHED
 from cutover.judge.drift import DriftReason

@@ -21,16 +21,11 @@ from cutover.decide.health import noted
 from cutover.decide.judging import judge_gates, worst
 from cutover.decide.leaving import finished, kept, roll_back
 from cutover.decide.looking import evidence_start, has_traffic
-from cutover.decide.observation import (
-    Gap,
-    Missing,
-    Observation,
-    Refusal,
-    RouteSeen,
-    WindowReading,
-)
+from cutover.decide.observation import Observation, Refusal
 from cutover.decide.plan import edit_refusal, edited, unchanged
+from cutover.decide.readings import Gap, Missing, WindowReading
 from cutover.decide.reporting import reported
+from cutover.decide.route import RouteSeen
 from cutover.decide.transitions import FINISHED, MOVED
 from cutover.judge import split
 

@@ -18,8 +18,10 @@ from cutover.decide.decision import Decision, Lower, Raise, Said
 from cutover.decide.drifting import frozen_distributions
 from cutover.decide.looking import guard_interval, has_traffic, watching
 from cutover.decide.means import frozen_means
-from cutover.decide.observation import Observation, Refusal, RouteSeen, SideReading
+from cutover.decide.observation import Observation, Refusal
+from cutover.decide.readings import SideReading
 from cutover.decide.record import from_status
+from cutover.decide.route import RouteSeen
 from cutover.decide.weights import shows, weights_at
 
 

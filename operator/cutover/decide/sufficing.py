@@ -1,6 +1,6 @@
 """How many of the guards' windows does a look need? Every guard decides on the shortest that holds enough."""
 
-from cutover.decide.observation import Gap, Reading, SideReading
+from cutover.decide.readings import Gap, Reading, SideReading
 from cutover.judge.guards import ENOUGH
 
 

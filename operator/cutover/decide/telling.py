@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cutover.api.status import EvidenceSums, GateStatus, JudgedOnce, ReplayStatus
 from cutover.api.verdict import Verdict
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.judge.verdict import Judgement
 
 

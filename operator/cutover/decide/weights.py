@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import gcd, lcm
 
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 
 MAX_WEIGHT = 1_000_000
 """The largest weight that Gateway API allows on one backend."""

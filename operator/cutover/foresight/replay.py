@@ -27,8 +27,8 @@ from cutover.decide.applying import analysis_in_force, in_force
 from cutover.decide.counting import frozen_references
 from cutover.decide.fulllook import FullLook
 from cutover.decide.judging import judge_gates
-from cutover.decide.observation import SideReading, WindowReading
 from cutover.decide.past import DAY, look_length
+from cutover.decide.readings import SideReading, WindowReading
 from cutover.foresight.dealing import SOUND, Dealt, Harm, deal
 from cutover.foresight.past import Past
 from cutover.judge import guards

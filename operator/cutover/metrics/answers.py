@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 
 _MARKUP: Final = re.compile(rb"^\s*<", re.DOTALL)
 _LONGEST: Final = 300

@@ -20,7 +20,7 @@ from cutover.api.sides import (
     SecretRef,
     TlsConfig,
 )
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]+")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.metrics import promql
 from cutover.metrics.answers import Row, Vector
 from cutover.metrics.promql import GATE

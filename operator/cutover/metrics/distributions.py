@@ -9,7 +9,7 @@ from typing import Final
 
 from cutover.api.gates import Gate
 from cutover.api.sides import Profile
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.judge.distribution import Classes
 from cutover.judge.drift import PROMPT_TOKENS
 from cutover.metrics import promql

@@ -10,15 +10,8 @@ from dataclasses import replace
 
 from cutover.api.gates import Gate
 from cutover.api.traffic import Gateway, HttpRoute
-from cutover.decide.observation import (
-    Gap,
-    Reading,
-    SideReading,
-    Value,
-    WindowReading,
-    gateway_key,
-)
 from cutover.decide.past import PastQuestion
+from cutover.decide.readings import Gap, Reading, SideReading, Value, WindowReading, gateway_key
 from cutover.judge.evidence import Count
 from cutover.metrics import promql
 from cutover.metrics.diagnosis import Scene

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cutover.decide.observation import NOT_ASKED, Gap, Gauges, Gpus, Missing
+from cutover.decide.readings import NOT_ASKED, Gap, Gauges, Gpus, Missing
 from cutover.metrics import promql
 from cutover.metrics.answers import Row
 from cutover.metrics.profiles.names import Gauge, Names

@@ -11,8 +11,8 @@ from math import inf, isclose, isfinite
 from typing import Final
 
 from cutover.api.gates import Gate
-from cutover.decide.observation import Gap, Missing
 from cutover.decide.past import PastQuestion
+from cutover.decide.readings import Gap, Missing
 from cutover.judge.evidence import Count
 from cutover.metrics import promql
 from cutover.metrics.answers import Matrix, Series

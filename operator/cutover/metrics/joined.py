@@ -14,8 +14,8 @@ from cutover.api.custom import CustomMetrics
 from cutover.api.expressions import QueryGate
 from cutover.api.gates import Gate
 from cutover.api.sides import Profile, Prometheus, Side
-from cutover.decide.observation import Gap, Missing, Reading, Value
 from cutover.decide.past import PastQuestion
+from cutover.decide.readings import Gap, Missing, Reading, Value
 from cutover.judge.evidence import Count
 from cutover.metrics import promql
 from cutover.metrics.answers import Answer, TooSlow, Vector

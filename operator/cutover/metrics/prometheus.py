@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, TypeVar
 import httpx
 
 from cutover.api.sides import Prometheus
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.metrics.answers import Answer, Matrix, TooSlow, Vector, read_answer, read_range
 from cutover.metrics.credentials import Credentials, Secrets, resolve, tls_context
 from cutover.metrics.promql import Encoded

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.judge.histogram import Buckets
 from cutover.metrics import promql
 from cutover.metrics.answers import Row

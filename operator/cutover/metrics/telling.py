@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cutover.decide.observation import Gap, Missing, SideReading, WindowReading
+from cutover.decide.readings import Gap, Missing, SideReading, WindowReading
 from cutover.judge.distribution import Classes
 from cutover.judge.histogram import Buckets
 from cutover.judge.means import Total

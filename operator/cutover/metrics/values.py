@@ -9,7 +9,7 @@ from typing import Final
 
 from cutover.api.expressions import Of, QueryGate, Reduce
 from cutover.api.gates import Gate
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.metrics import promql
 from cutover.metrics.answers import Answer, Row, Vector
 

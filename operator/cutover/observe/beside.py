@@ -21,19 +21,17 @@ from cutover.decide.asking import Asking
 from cutover.decide.health import STALE_AFTER, Streaks, lasting, recent_loads
 from cutover.decide.looking import Wanted
 from cutover.decide.observation import (
-    Gap,
     Health,
     Load,
-    Missing,
     Outcome,
     Probe,
     Probes,
-    Reading,
     Refusal,
     Replicas,
     Warmed,
 )
 from cutover.decide.publishing import NUMBERS_EVERY
+from cutover.decide.readings import Gap, Missing, Reading
 from cutover.judge.golden import Item, Unanswered
 from cutover.ports import Adapters, Replayer
 

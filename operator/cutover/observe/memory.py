@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cutover.decide.observation import PastSeen, ReplaySeen, ResultsSeen, ResultsWanted
+from cutover.decide.observation import ReplaySeen, ResultsSeen, ResultsWanted
+from cutover.decide.readings import PastSeen
 from cutover.observe.beside import Beside
 
 

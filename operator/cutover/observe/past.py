@@ -9,8 +9,8 @@ import logging
 from datetime import datetime, timedelta
 
 from cutover.api.status import Plan
-from cutover.decide.observation import Gap, Missing, PastSeen, Reading
 from cutover.decide.past import PastQuestion, question
+from cutover.decide.readings import Gap, Missing, PastSeen, Reading
 from cutover.judge.past import Clustering, clustering
 from cutover.observe.memory import Memory, Recollection
 from cutover.ports import Metrics

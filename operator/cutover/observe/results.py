@@ -8,7 +8,8 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from cutover.api.status import Plan
-from cutover.decide.observation import Gap, Missing, ResultsSeen, ResultsWanted
+from cutover.decide.observation import ResultsSeen, ResultsWanted
+from cutover.decide.readings import Gap, Missing
 from cutover.observe.memory import Evaluation, Memory
 from cutover.ports import Adapters
 

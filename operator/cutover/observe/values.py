@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from cutover.api.status import Plan
 from cutover.decide.looking import Wanted
-from cutover.decide.observation import Value, Values
+from cutover.decide.readings import Value, Values
 from cutover.ports import Metrics
 
 

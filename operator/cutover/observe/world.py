@@ -20,16 +20,13 @@ from cutover.decide.observation import (
     Health,
     Identity,
     Observation,
-    Reading,
     Refusal,
     ResultsSeen,
-    Route,
-    RouteSeen,
-    RouteUnreadable,
     SideReach,
-    SideReading,
 )
 from cutover.decide.plan import read_commands, resolve
+from cutover.decide.readings import Reading, SideReading
+from cutover.decide.route import Route, RouteSeen, RouteUnreadable
 from cutover.decide.sufficing import windows_needed
 from cutover.decide.tellable import Tells
 from cutover.observe.beside import Asked, Beside

@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 
 from cutover.api.sides import Endpoint
-from cutover.decide.observation import Gap
+from cutover.decide.readings import Gap
 from cutover.judge.golden import Answer, Item, Unanswered, Why
 from cutover.metrics.credentials import Credentials, Secrets, resolve_endpoint, tls_context
 from cutover.metrics.prometheus import is_loopback

@@ -16,7 +16,8 @@ from urllib.parse import quote
 import httpx
 
 from cutover.api.sides import Endpoint, Profile
-from cutover.decide.observation import Gap, Outcome, Probe
+from cutover.decide.observation import Outcome, Probe
+from cutover.decide.readings import Gap
 from cutover.judge.golden import Unanswered, Why
 from cutover.metrics.credentials import Credentials, Secrets, resolve_endpoint
 from cutover.replay.client import ModelServer, opened

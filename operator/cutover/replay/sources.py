@@ -10,7 +10,8 @@ import httpx
 
 from cutover.api.golden import NEARBY_PATTERN, Dataset
 from cutover.clusters.answers import Failed, Ok, Reason
-from cutover.decide.observation import Gap, Refusal
+from cutover.decide.observation import Refusal
+from cutover.decide.readings import Gap
 from cutover.metrics.credentials import Secrets
 from cutover.metrics.prometheus import is_loopback
 from cutover.replay.golden import LARGEST_SET, only_value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutover.api.traffic import BackendRef, HttpRoute
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 
 BACKEND_NOT_FOUND = "BackendNotFound"
 RULE_NOT_COVERED = "RuleNotCovered"

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cutover.decide.observation import Claim, GoingBack, Identity, RuleWeights
+from cutover.decide.observation import Identity
+from cutover.decide.route import Claim, GoingBack, RuleWeights
 
 MAX_TEXT = 4096
 """Characters; sixteen rules with the largest weights need half of it."""

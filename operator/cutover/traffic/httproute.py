@@ -7,7 +7,7 @@ from typing import Any
 from cutover.api.traffic import HttpRoute
 from cutover.clusters.answers import Answer, Failed, Ok, Reason
 from cutover.clusters.connection import DEADLINE, JSON_PATCH, Connection
-from cutover.decide.observation import Route, RouteGone, RouteSeen, RouteUnreadable
+from cutover.decide.route import Route, RouteGone, RouteSeen, RouteUnreadable
 from cutover.decide.weights import inexpressible
 from cutover.ports import Conflict, NotWritten, RouteChange, WriteResult, Written
 from cutover.traffic.acceptance import last_manager

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cutover.api import CLAIM
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 from cutover.ports import RouteChange
 from cutover.traffic.backends import Entry, Place
 from cutover.traffic.claim import to_text

@@ -6,7 +6,7 @@ from typing import Any
 
 from cutover.api import CLAIM
 from cutover.api.traffic import HttpRoute
-from cutover.decide.observation import RouteSeen
+from cutover.decide.route import RouteSeen
 from cutover.traffic import acceptance, backends
 from cutover.traffic.claim import Unreadable, from_text
 

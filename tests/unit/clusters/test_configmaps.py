@@ -4,7 +4,7 @@ import pytest
 
 from cutover.clusters.answers import Answer, Failed, Ok, Reason
 from cutover.clusters.configmaps import read_config_map
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 
 
 class Server:

@@ -7,7 +7,8 @@ from aiohttp import web
 
 from cutover.api.sides import Workload
 from cutover.clusters.workloads import read_replicas, tell_replicas
-from cutover.decide.observation import Gap, Missing, Replicas
+from cutover.decide.observation import Replicas
+from cutover.decide.readings import Gap, Missing
 from tests.unit.clusters.conftest import Server
 
 DEPLOYMENT = Workload(api_version="apps/v1", kind="Deployment", name="chat")

@@ -8,7 +8,8 @@ import pytest
 
 from cutover.api.status import Phase, RollbackStatus, Status
 from cutover.decide import alarms
-from cutover.decide.observation import Missing, Observation
+from cutover.decide.observation import Observation
+from cutover.decide.readings import Missing
 from cutover.decide.rollout import decide
 from tests.fakes import chaos
 from tests.fakes.chaos import BRISK, ENOUGH, brisk, brisk_world, edit

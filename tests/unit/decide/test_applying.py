@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cutover.api.status import PauseCause
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from tests.fakes.chaos import brisk, brisk_world
 from tests.fakes.promises import watch_all
 from tests.fakes.sides import FIRST_TOKEN

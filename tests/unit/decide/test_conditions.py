@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cutover.decide.observation import Gap, Missing, RuleWeights
+from cutover.decide.readings import Gap, Missing
+from cutover.decide.route import RuleWeights
 from tests.fakes.chaos import brisk, brisk_world, edit
 from tests.fakes.world import World
 from tests.sequences.claims import another

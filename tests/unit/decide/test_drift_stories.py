@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cutover.api.status import PauseCause
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from tests.fakes.chaos import BRISK
 from tests.fakes.plans import quick
 from tests.fakes.promises import watch_all

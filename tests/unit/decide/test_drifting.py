@@ -16,8 +16,8 @@ from cutover.api.verdict import Verdict
 from cutover.decide.drifting import frozen_distributions
 from cutover.decide.fulllook import FullLook
 from cutover.decide.judging import judge_gates
-from cutover.decide.observation import Gap, Gauges, Missing, SideReading, WindowReading
 from cutover.decide.plan import resolve
+from cutover.decide.readings import Gap, Gauges, Missing, SideReading, WindowReading
 from cutover.judge.distribution import Classes
 from cutover.judge.histogram import Buckets
 from cutover.metrics.profiles.defaults import TELLS

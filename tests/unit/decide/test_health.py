@@ -11,21 +11,9 @@ from cutover.api.status import Streak
 from cutover.decide import alarms
 from cutover.decide.admission import held_back
 from cutover.decide.health import lasting, noted, recent_loads
-from cutover.decide.observation import (
-    Gap,
-    Gauges,
-    Gpus,
-    Health,
-    Load,
-    Missing,
-    Observation,
-    Outcome,
-    Probe,
-    Probes,
-    Replicas,
-    RouteSeen,
-    SideReading,
-)
+from cutover.decide.observation import Health, Load, Observation, Outcome, Probe, Probes, Replicas
+from cutover.decide.readings import Gap, Gauges, Gpus, Missing, SideReading
+from cutover.decide.route import RouteSeen
 from tests.fakes import chaos
 from tests.fakes.chaos import ENOUGH, brisk, brisk_world, healthy
 from tests.fakes.story import weights_written

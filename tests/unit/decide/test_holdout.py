@@ -14,9 +14,10 @@ from cutover.decide.alarms import unshown
 from cutover.decide.fulllook import FullLook
 from cutover.decide.holdout import judge_holdout_gate, results_wanted
 from cutover.decide.labelling import about_of
-from cutover.decide.observation import Gap, Missing, Refusal, ReplaySeen, ResultsWanted
+from cutover.decide.observation import Refusal, ReplaySeen, ResultsWanted
 from cutover.decide.plan import resolve
 from cutover.decide.publishing import worth_writing
+from cutover.decide.readings import Gap, Missing
 from cutover.decide.replaying import replays_wanted
 from cutover.decide.telling import Told
 from cutover.judge.labelled import LabelledFold, Silence, Task

@@ -10,18 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cutover.decide.decision import RollBack
-from cutover.decide.observation import (
-    Gap,
-    Health,
-    Missing,
-    Observation,
-    Probes,
-    Refusal,
-    Replicas,
-    RouteSeen,
-    Warmed,
-)
+from cutover.decide.observation import Health, Observation, Probes, Refusal, Replicas, Warmed
+from cutover.decide.readings import Gap, Missing
 from cutover.decide.rollout import decide
+from cutover.decide.route import RouteSeen
 from tests.fakes import chaos
 from tests.fakes.chaos import ENOUGH, Event, brisk_world, edit, schedules, tried
 from tests.fakes.world import World

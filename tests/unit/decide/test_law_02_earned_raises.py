@@ -5,7 +5,8 @@ enough evidence, and only when the weight before was accepted by the gateway and
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutover.decide.observation import Gap, Missing, RuleWeights
+from cutover.decide.readings import Gap, Missing
+from cutover.decide.route import RuleWeights
 from tests.fakes import chaos
 from tests.fakes.chaos import ENOUGH, Event, brisk, brisk_world, edit, play, schedules, tried
 from tests.fakes.promises import raises_are_earned

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutover.api.status import PauseCause
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from tests.fakes import chaos
 from tests.fakes.chaos import ENOUGH, Event, brisk, brisk_world, edit, play, schedules, tried
 from tests.fakes.promises import raises_are_earned

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cutover.api.status import PauseCause
 from cutover.api.verdict import Verdict
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from tests.fakes import chaos
 from tests.fakes.chaos import Event, brisk, brisk_world, play, schedules, tried
 from tests.fakes.promises import raises_are_earned

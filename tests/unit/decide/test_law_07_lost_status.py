@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutover.api.status import PauseCause
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 from tests.fakes import chaos
 from tests.fakes.chaos import ENOUGH, Event, brisk, brisk_world, edit, play, schedules, tried
 from tests.fakes.promises import phases_follow_the_table, raises_are_earned

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cutover.api.status import PauseCause
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 from tests.fakes import chaos
 from tests.fakes.chaos import (
     BRISK_STEPS,

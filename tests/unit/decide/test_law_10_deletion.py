@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cutover.api import ON_DELETE
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 from tests.fakes import chaos
 from tests.fakes.chaos import (
     BRISK_STEPS,

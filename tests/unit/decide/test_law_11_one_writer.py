@@ -11,7 +11,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutover.decide.observation import Claim, RuleWeights
+from cutover.decide.route import Claim, RuleWeights
 from cutover.traffic.claim import from_text
 from tests.fakes import chaos
 from tests.fakes.chaos import ENOUGH, Event, brisk_world, edit, schedules, tried

@@ -6,7 +6,7 @@ import pytest
 
 from cutover.api.status import Phase
 from cutover.api.verdict import Verdict
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from tests.fakes.chaos import BRISK_STEPS, brisk, brisk_world
 from tests.fakes.world import World
 

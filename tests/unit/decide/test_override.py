@@ -3,9 +3,9 @@
 import pytest
 
 from cutover.api.status import OriginalWeights, Status, Weights
-from cutover.decide.observation import RouteSeen, RuleWeights
 from cutover.decide.override import OverrideKind, find_override
 from cutover.decide.record import to_status
+from cutover.decide.route import RouteSeen, RuleWeights
 
 LOWERED, RAISED = OverrideKind.LOWERED, OverrideKind.RAISED
 ONE = (RuleWeights(0, 1, 0),)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from cutover.api.status import Plan, SourceHistory, Status, Weights
 from cutover.api.verdict import Verdict
 from cutover.decide.counting import history_correlation, judge_gate
-from cutover.decide.observation import Gap, Missing, PastSeen, SideReading, WindowReading
 from cutover.decide.past import DAY, FEWEST_SCRAPES, MOST_LOOKS, look_length, question, recorded
 from cutover.decide.plan import resolve
+from cutover.decide.readings import Gap, Missing, PastSeen, SideReading, WindowReading
 from cutover.judge.evidence import Count, Evidence, accumulate
 from cutover.judge.histogram import Buckets
 from cutover.judge.past import Clustering

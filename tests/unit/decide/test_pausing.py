@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from cutover.api.status import PauseCause
-from cutover.decide.observation import Gap, Missing
 from cutover.decide.pausing import step_for
 from cutover.decide.plan import DEFAULT_STEPS
+from cutover.decide.readings import Gap, Missing
 from tests.fakes.chaos import ENOUGH, brisk, brisk_world, edit
 from tests.fakes.plans import quick
 from tests.fakes.story import weights_written

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from cutover.decide.observation import RuleWeights
 from cutover.decide.publishing import worth_writing
+from cutover.decide.route import RuleWeights
 from tests.fakes.chaos import brisk, brisk_world, edit
 from tests.fakes.plans import quick
 from tests.fakes.world import World

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cutover.api.status import PauseCause
 from cutover.api.verdict import Verdict
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from tests.fakes.chaos import BRISK_STEPS, brisk, brisk_world, tried
 from tests.fakes.promises import raises_are_earned
 from tests.fakes.story import weights_written

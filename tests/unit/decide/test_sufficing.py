@@ -2,7 +2,7 @@
 
 import pytest
 
-from cutover.decide.observation import Gap, Missing, Reading, SideReading, WindowReading
+from cutover.decide.readings import Gap, Missing, Reading, SideReading, WindowReading
 from cutover.decide.sufficing import windows_needed
 
 SILENT = Gap(Missing.NO_DATA, "nothing")

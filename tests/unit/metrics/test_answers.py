@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.metrics.answers import Row, TooSlow, Vector, read_answer
 
 HERE = "http://prometheus:9090"

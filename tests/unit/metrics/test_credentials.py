@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cutover.api.sides import Prometheus
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.metrics.credentials import Credentials, resolve, tls_context
 
 

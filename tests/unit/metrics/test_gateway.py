@@ -8,7 +8,7 @@ import pytest
 
 from cutover.api.gates import Gate
 from cutover.api.traffic import BackendRef, Gateway, HttpRoute
-from cutover.decide.observation import Gap, Missing, SideReading
+from cutover.decide.readings import Gap, Missing, SideReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics.answers import Answer, Vector
 from cutover.metrics.gateway import BothVantages, GatewayMetrics, backend_matchers

@@ -1,7 +1,7 @@
 """Gauges ride in every look, and no look fails for want of them. Real answers are in tests/features."""
 
 from cutover.api.sides import Side
-from cutover.decide.observation import Gap, Gauges, Gpus, Missing
+from cutover.decide.readings import Gap, Gauges, Gpus, Missing
 from cutover.metrics.answers import Row
 from tests.unit.metrics.test_joined import CUSTOM, FRESH, FakePool, always, metrics, rows
 

@@ -11,8 +11,8 @@ import pytest
 from cutover.api.custom import CustomLatency, CustomMetrics
 from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
 from cutover.api.sides import Profile, Side
-from cutover.decide.observation import Gap, Missing
 from cutover.decide.past import PastQuestion
+from cutover.decide.readings import Gap, Missing
 from cutover.judge.evidence import Count
 from cutover.metrics.answers import Matrix, Series, read_range
 from cutover.metrics.joined import SideMetrics

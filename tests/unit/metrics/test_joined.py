@@ -11,7 +11,7 @@ import pytest
 from cutover.api.custom import CustomLatency, CustomMetrics
 from cutover.api.gates import Gate, LatencyGate
 from cutover.api.sides import Profile, Side
-from cutover.decide.observation import Gap, Missing, SideReading
+from cutover.decide.readings import Gap, Missing, SideReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics.answers import Answer, Row, TooSlow, Vector
 from cutover.metrics.joined import SideMetrics

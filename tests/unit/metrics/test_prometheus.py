@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from cutover.api.sides import Prometheus
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.metrics.answers import Row, TooSlow, Vector
 from cutover.metrics.prometheus import PrometheusPool
 

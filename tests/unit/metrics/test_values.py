@@ -6,7 +6,7 @@ import pytest
 
 from cutover.api.expressions import Reduce
 from cutover.api.gates import Gate
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.metrics.answers import Answer, Row, Vector
 from cutover.metrics.values import asked_of, filled, read_value
 from tests.unit.metrics.test_joined import FakePool, metrics

@@ -10,8 +10,9 @@ import pytest
 
 from cutover.api.status import Plan, ProbesStatus, Status
 from cutover.decide.looking import Wanted
-from cutover.decide.observation import Gap, Health, Missing, Outcome, Probe, Refusal, Replicas
+from cutover.decide.observation import Health, Outcome, Probe, Refusal, Replicas
 from cutover.decide.plan import resolve
+from cutover.decide.readings import Gap, Missing
 from cutover.observe.beside import GIVE_UP, Asked, Beside
 from cutover.observe.memory import Memory
 from cutover.observe.world import end_beside

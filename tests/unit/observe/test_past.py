@@ -9,7 +9,9 @@ from math import inf
 import pytest
 
 from cutover.api.status import Plan
-from cutover.decide.observation import (
+from cutover.decide.past import PastQuestion
+from cutover.decide.plan import resolve
+from cutover.decide.readings import (
     Gap,
     Missing,
     PastSeen,
@@ -18,8 +20,6 @@ from cutover.decide.observation import (
     Value,
     WindowReading,
 )
-from cutover.decide.past import PastQuestion
-from cutover.decide.plan import resolve
 from cutover.judge.evidence import Count
 from cutover.judge.histogram import Buckets
 from cutover.judge.past import Clustering

@@ -6,7 +6,8 @@ from typing import Any, cast
 
 from cutover.api.sides import ClusterRef
 from cutover.api.status import Plan
-from cutover.decide.observation import Gap, Missing, ResultsWanted
+from cutover.decide.observation import ResultsWanted
+from cutover.decide.readings import Gap, Missing
 from cutover.observe.memory import Memory
 from cutover.observe.results import attend_results, forget_results
 from cutover.ports import Adapters

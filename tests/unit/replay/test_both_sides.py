@@ -14,7 +14,7 @@ from cutover.api.sides import Endpoint
 from cutover.api.verdict import Verdict
 from cutover.clusters.answers import Ok
 from cutover.decide.asking import Asking, ReplayWanted
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.judge.parity import Parity, ParityRule
 from cutover.judge.verdict import Judgement
 from cutover.observe.memory import Memory

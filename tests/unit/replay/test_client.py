@@ -13,7 +13,7 @@ import pytest
 from cutover.api.golden import ConfigMapKeyRef, Dataset, GoldenProtocol
 from cutover.api.sides import Endpoint, HeadersFrom, SecretRef
 from cutover.decide.asking import Asking
-from cutover.decide.observation import Gap, Missing
+from cutover.decide.readings import Gap, Missing
 from cutover.judge.golden import Answer, Item, Scores, Tensors, Text, Unanswered, Vectors, Why
 from cutover.replay import client, replayer
 from cutover.replay.replayer import Calm, GoldenReplayer, Replays

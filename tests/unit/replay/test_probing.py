@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cutover.api.sides import Endpoint, HeadersFrom, Profile, SecretRef
-from cutover.decide.observation import Gap, Missing, Outcome, Probe
+from cutover.decide.observation import Outcome, Probe
+from cutover.decide.readings import Gap, Missing
 from cutover.replay import probing
 from cutover.replay.probing import Probing, health_path
 

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from cutover.api.golden import ConfigMapKeyRef, Dataset, SecretKeyRef
 from cutover.clusters.answers import Failed, Ok, Reason
-from cutover.decide.observation import Gap, Missing, Refusal
+from cutover.decide.observation import Refusal
+from cutover.decide.readings import Gap, Missing
 from cutover.replay import sources
 from cutover.replay.sources import GoldenSources
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cutover.api.traffic import HttpRoute
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 from cutover.traffic.backends import find
 
 

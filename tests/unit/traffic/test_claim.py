@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutover.decide.observation import Claim, GoingBack, Identity, RuleWeights
+from cutover.decide.observation import Identity
+from cutover.decide.route import Claim, GoingBack, RuleWeights
 from cutover.traffic.claim import MAX_MESSAGE, MAX_TEXT, Unreadable, from_text, is_ours, to_text
 
 WEIGHTS = st.integers(0, 1_000_000)

@@ -9,7 +9,7 @@ import pytest
 
 from cutover.api import CLAIM
 from cutover.api.traffic import HttpRoute
-from cutover.decide.observation import Claim, RuleWeights
+from cutover.decide.route import Claim, RuleWeights
 from cutover.ports import RouteChange
 from cutover.traffic.claim import to_text
 from cutover.traffic.patch import build_patch

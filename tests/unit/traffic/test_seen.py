@@ -7,7 +7,7 @@ import pytest
 
 from cutover.api import CLAIM
 from cutover.api.traffic import HttpRoute
-from cutover.decide.observation import Claim, RuleWeights
+from cutover.decide.route import Claim, RuleWeights
 from cutover.traffic.claim import to_text
 from cutover.traffic.seen import HttpRouteSeen, see
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cutover.decide.observation import RuleWeights
+from cutover.decide.route import RuleWeights
 from cutover.decide.weights import inexpressible, matches, restored, weights_at
 
 weights = st.integers(0, 100)

@@ -1,0 +1,107 @@
+"""The route as one look sees it: its weights, its claim, and whether the gateway took it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RuleWeights:
+    """The two backends' weights in one rule, as integers on the route (0 to 1,000,000)."""
+
+    rule: int
+    source: int
+    target: int
+    others: int = 0
+    """Sum of the other backends' weights; they are never touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoingBack:
+    """Why the weights on the route are those of a rollback."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The annotation that says who moves a route's weights, and what they were before."""
+
+    cluster: str
+    """Identity of the cluster that holds the rollout (its kube-system namespace's uid)."""
+    namespace: str
+    name: str
+    uid: str
+    attempt: int
+    epoch: int
+    original: tuple[RuleWeights, ...]
+    going_back: "GoingBack | None" = None
+    """Set with the weights of a rollback: the record in the status may come later, or never."""
+
+    @property
+    def owner(self) -> str:
+        """``namespace/name`` of the rollout."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSeen:
+    """The route as its API server has it."""
+
+    resource_version: str
+    generation: int
+    rules: tuple[RuleWeights, ...]
+    """The rules meant that name both backends. With a ``problem`` some of the rules meant are missing."""
+    claim: Claim | None
+    accepted: bool
+    """Accepted and ResolvedRefs are True for every parent, observed at this generation."""
+    acceptance: str
+    """Why not accepted, in words; empty when it is."""
+    problem: str | None = None
+    """BackendNotFound, RuleNotCovered or ClaimUnreadable with a sentence: nothing may be raised."""
+    problem_reason: str | None = None
+    last_manager: str = ""
+    """Field manager of the newest change to the route's spec."""
+    claim_text: str | None = None
+    """The annotation as written, for the patch's test."""
+
+    @property
+    def declared(self) -> float | None:
+        """The target's share of the pair in percent; None when rules differ or nothing is declared."""
+        shares = {
+            round(100.0 * rule.target / (rule.source + rule.target), 6)
+            for rule in self.rules
+            if rule.source + rule.target > 0
+        }
+        empty = any(rule.source + rule.target == 0 for rule in self.rules)
+        return shares.pop() if len(shares) == 1 and not empty else None
+
+    @property
+    def highest(self) -> float:
+        """The largest target share over the rules, in percent; 0 where nothing is declared."""
+        return max(
+            (
+                100.0 * rule.target / (rule.source + rule.target)
+                for rule in self.rules
+                if rule.source + rule.target > 0
+            ),
+            default=0.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RouteGone:
+    """The route or its kind no longer exists."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteUnreadable:
+    """The route's API server could not be asked."""
+
+    reason: str
+    """Unreachable, Forbidden, Unauthorised, CredentialsMissing or CredentialsRefused."""
+    message: str
+
+
+Route = RouteSeen | RouteGone | RouteUnreadable
