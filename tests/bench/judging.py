@@ -12,8 +12,9 @@ from math import inf
 
 import numpy as np
 
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
-from cutover.api.status import GateStatus, Plan, Status, Weights
+from cutover.api.status import Plan, Status, Weights
 from cutover.decide.fulllook import FullLook
 from cutover.decide.judging import judge_gates
 from cutover.decide.plan import resolve

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import Gate
 from cutover.api.sides import Profile, Side
-from cutover.api.status import GateStatus, Phase, Plan, Status, Weights
+from cutover.api.status import Phase, Plan, Status, Weights
 from cutover.api.verdict import Verdict
 from cutover.decide.fulllook import FullLook
 from cutover.decide.judging import judge_gates

@@ -1,4 +1,4 @@
-"""How things are named in a spec: objects, keys, labels, metrics, addresses."""
+"""How things are named in a spec (objects, keys, labels, metrics, addresses), and how long a sentence may be."""
 
 from typing import Annotated
 
@@ -20,3 +20,5 @@ PrometheusLabel = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")
 ]
 MatcherValue = Annotated[str, Field(min_length=1, max_length=253)]
+Message = Annotated[str, Field(max_length=1024)]
+"""A sentence of the status."""

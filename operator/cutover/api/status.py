@@ -13,22 +13,22 @@ from cutover.api.analysis import Analysis
 from cutover.api.capacity import Capacity, WarmUp
 from cutover.api.conditions import Condition
 from cutover.api.custom import CustomMetrics
-from cutover.api.gates import Gate, OnFail, Run
+from cutover.api.evidence import FrozenDistribution, FrozenReference, GateStatus, SourceHistory
+from cutover.api.facts import MAX_XIDS, Facts, ProbesStatus, Streak, WarmUpStatus
+from cutover.api.gates import Gate
 from cutover.api.guards import Guards
+from cutover.api.names import Message
 from cutover.api.rules import Rule, keyed_by, ruled_by
 from cutover.api.sides import Profile, Side
 from cutover.api.steps import Step, StepKind
 from cutover.api.traffic import Traffic
-from cutover.api.verdict import Unit, Verdict
+from cutover.api.verdict import Verdict
 from cutover.api.wire import Wire
 
 MAX_HISTORY = 20
 MAX_LOOKS = 10
-MAX_XIDS = 64
-"""GPUs whose last XID error is kept; more of them had one before the rollout began only in a broken cluster."""
 
 Percent = Annotated[float, Field(ge=0, le=100)]
-Message = Annotated[str, Field(max_length=1024)]
 
 
 class Phase(StrEnum):
@@ -128,188 +128,6 @@ class Baseline(Wire):
     measured_at: datetime
 
 
-class EvidenceSums(Wire):
-    """What a gate has gathered since ``status.evidenceSince``: plain sums over looks (judge.evidence)."""
-
-    until: datetime = Field(description="The look that these sums end at.")
-    sums: Annotated[list[float], Field(max_length=40)]
-
-
-class FrozenReference(Wire):
-    """The source's evidence of the last steps that had enough of it."""
-
-    gate: str
-    share: float = Field(description="Of bad requests; 0 where the gate judges a mean.")
-    requests: float
-    correlation: float = 0.0
-    look_size: float = 1.0
-    mean_seconds: float | None = Field(
-        default=None, description="The source's mean, where the gate judges one."
-    )
-    mean_variance: float | None = Field(
-        default=None, description="Of that mean, in seconds squared."
-    )
-    step: int
-
-
-MAX_CELLS = 40
-
-
-class FrozenDistribution(Wire):
-    """The source's distribution of the last step that had enough of it, for one drift gate."""
-
-    gate: str
-    edges: Annotated[list[float], Field(max_length=MAX_CELLS)] = Field(
-        default_factory=list,
-        description="Finite upper edges of the cells, rising; one more cell lies above the last. Empty: classes.",
-    )
-    classes: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=MAX_CELLS)] = (
-        Field(default_factory=list, description="Their names; one more cell holds all others.")
-    )
-    counts: Annotated[list[float], Field(max_length=MAX_CELLS + 1)]
-    step: int
-
-
-class JudgedOnce(Wire):
-    """A drift gate's verdict on the evidence of this step: it is not asked again before there is other evidence."""
-
-    at: datetime
-    verdict: Verdict
-    reason: str
-    message: Message
-    value: float | None = None
-    bound: float | None = None
-    source_count: float | None = None
-    target_count: float | None = None
-    pauses: bool = False
-
-
-class SourceHistory(Wire):
-    """How far the source's bad requests came in bursts over the day before the rollout, for one gate."""
-
-    gate: str
-    correlation: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        default=None,
-        description="Within-look correlation of bad requests; absent: not known, the message says why.",
-    )
-    looks: int = Field(default=0, description="Looks that held a request.")
-    look_seconds: float = Field(description="The length of each of these looks.")
-    measured_at: datetime
-    message: Message = ""
-
-
-class ReplayTally(Wire):
-    """Pairs of answers to golden inputs, counted."""
-
-    pairs: int = 0
-    differing: int = 0
-    near_ties: int = 0
-    source_unanswered: int = 0
-    target_unanswered: int = 0
-    distance: float = Field(
-        default=0.0, description="Sum over the pairs: nats a token (TeacherForced), or 1 - cosine."
-    )
-
-
-class ReplayStatus(Wire):
-    """How far a replay of golden inputs got; it goes on from here. Never any content of them."""
-
-    about: str = Field(description="Of what it depends on: another one begins another replay.")
-    golden_set: str = Field(default="", description="Begin of the golden set's SHA-256.")
-    total: int = 0
-    repeats: int = Field(default=0, description="Items that the source is asked twice first.")
-    calibrated: int = 0
-    asked: int = Field(default=0, description="Items done on both sides, from the first on.")
-    itself: ReplayTally = Field(default=ReplayTally(), description="The source against itself.")
-    sides: ReplayTally = Field(default=ReplayTally(), description="The target against the source.")
-    prompts_differ: int = 0
-    examples: Annotated[list[str], Field(max_length=8)] = Field(
-        default_factory=list, description="Ids of some items that differ."
-    )
-    sums: Annotated[list[float], Field(max_length=24)] = Field(
-        default_factory=list,
-        description="Of a holdout gate: sums over the items (judge.labelled); empty where it takes every"
-        " item, which are asked again after a restart.",
-    )
-    trouble: Message = Field(default="", description="How the last item without answer looked.")
-    finished: bool = False
-
-
-class GateStatus(Wire):
-    """One gate's last verdict with what it rests on."""
-
-    name: str
-    verdict: Verdict
-    reason: str
-    message: Message
-    value: float | None = None
-    bound: float | None = None
-    unit: Unit | None = Field(
-        default=None, description="Of value and bound; absent: they are plain numbers."
-    )
-    source_count: float | None = None
-    target_count: float | None = None
-    source_running: float | None = Field(
-        default=None, description="Requests being served on each of the source's servers."
-    )
-    target_running: float | None = Field(
-        default=None, description="Requests being served on each of the target's servers."
-    )
-    query: Annotated[str, Field(max_length=4096)] | None = None
-    window: str | None = None
-    looked_at: datetime | None = None
-    failing_since: datetime | None = None
-    pauses: bool = Field(
-        default=False,
-        description="A Fail that pauses instead of rolling back: both sides got worse.",
-    )
-    final: bool = Field(
-        default=False,
-        description="An Inconclusive that no further look will change: all its items are in.",
-    )
-    requests_missing: float | None = Field(
-        default=None, description="About how many more target requests a verdict needs."
-    )
-    evidence: EvidenceSums | None = None
-    breaches: int | None = Field(
-        default=None, description="Looks in a row that found the bound of a query gate broken."
-    )
-    judged: JudgedOnce | None = None
-    replay: ReplayStatus | None = None
-    on_fail: OnFail = Field(default=OnFail.ROLL_BACK, description="What a Fail leads to.")
-    run: Run = Field(
-        default=Run.EACH_STEP,
-        description="When it is judged; a Pass of BeforeTraffic stands for the attempt.",
-    )
-
-    @property
-    def consequence(self) -> OnFail:
-        """What this Fail leads to."""
-        if self.pauses and self.on_fail is OnFail.ROLL_BACK:
-            return OnFail.PAUSE
-        return self.on_fail
-
-    @property
-    def only_reports(self) -> bool:
-        """Whether nothing waits for it and nothing comes of it."""
-        return self.on_fail is OnFail.REPORT
-
-    @property
-    def stands(self) -> bool:
-        """Whether it passed once and for the whole attempt."""
-        return self.run is Run.BEFORE_TRAFFIC and self.verdict is Verdict.PASS
-
-    @property
-    def is_replaying(self) -> bool:
-        """Whether golden inputs are being asked before traffic, and not all have been yet."""
-        return (
-            self.replay is not None
-            and self.run is Run.BEFORE_TRAFFIC
-            and not self.replay.finished
-            and self.verdict is not Verdict.FAIL
-        )
-
-
 class Look(Wire):
     """One line of what was seen lately."""
 
@@ -328,56 +146,6 @@ class Transition(Wire):
     weight: int | None = None
     reason: str
     message: Message = ""
-
-
-class Streak(Wire):
-    """Something that has been so at every look since then."""
-
-    since: datetime
-    seen_at: datetime = Field(description="The last look that saw it.")
-
-
-class ProbesStatus(Wire):
-    """Probes of the target's endpoint that failed, one after the other."""
-
-    failures: int = 0
-    at: datetime | None = Field(default=None, description="When the last one was sent.")
-    message: Message = ""
-
-
-class WarmUpStatus(Wire):
-    """The requests that were to warm the target up."""
-
-    sent: int
-    failed: int
-    finished_at: datetime
-    message: Message = ""
-
-
-class SideFacts(Wire):
-    """What is known of one side's servers, for people; nothing is decided on it."""
-
-    ready: int | None = Field(default=None, description="Ready replicas; absent: not known.")
-    replicas: int | None = Field(default=None, description="How many there should be.")
-    running: float | None = Field(default=None, description="Requests being served.")
-    waiting: float | None = Field(default=None, description="Requests that wait for a place.")
-    kv_cache: float | None = Field(
-        default=None, description="Share of the fullest server's KV cache in use, 0 to 1."
-    )
-    gpus: int | None = None
-    gpu_busy: float | None = Field(default=None, description="Mean share of the time, 0 to 1.")
-    gpu_memory: float | None = Field(default=None, description="Share of it in use, 0 to 1.")
-    xids: Annotated[dict[str, int], Field(max_length=8)] = Field(
-        default_factory=dict, description="By GPU: its last XID error; of many, eight."
-    )
-    message: Message = Field(default="", description="Why the replicas are not known.")
-
-
-class Facts(Wire):
-    """Both sides' servers as they were seen last."""
-
-    source: SideFacts = SideFacts()
-    target: SideFacts = SideFacts()
 
 
 class PauseCause(StrEnum):

@@ -7,8 +7,8 @@ from typing import Final
 from rich.text import Text
 
 from cutover.api.drift import REPORTED_ONLY
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import OnFail, Run
-from cutover.api.status import GateStatus
 from cutover.api.verdict import Verdict
 from cutover.cli.columns import Cells, columns
 from cutover.cli.words import clock, count, quantity, since

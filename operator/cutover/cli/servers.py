@@ -2,7 +2,8 @@
 
 from rich.text import Text
 
-from cutover.api.status import SideFacts, Status
+from cutover.api.facts import SideFacts
+from cutover.api.status import Status
 from cutover.cli.columns import Cells
 from cutover.cli.words import count, percent
 

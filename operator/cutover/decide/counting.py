@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cutover.api.evidence import EvidenceSums, FrozenReference, GateStatus
 from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration, parse_ratio, parse_share
-from cutover.api.status import EvidenceSums, FrozenReference, GateStatus, Plan, Status
+from cutover.api.status import Plan, Status
 from cutover.decide import clocks
 from cutover.decide.fulllook import FullLook, at_vantage, both_windows
 from cutover.decide.loading import load_seen

@@ -22,9 +22,10 @@ The prompts (``input_mix``) are looked at each time: see ``judge.drift.judge_mix
 from dataclasses import replace
 
 from cutover.api.drift import DriftGate
+from cutover.api.evidence import FrozenDistribution, GateStatus, JudgedOnce
 from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration, parse_ratio
-from cutover.api.status import FrozenDistribution, GateStatus, JudgedOnce, Plan, Status
+from cutover.api.status import Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.fulllook import FullLook, both_windows, window_of

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 
+from cutover.api.evidence import FrozenReference
 from cutover.api.gates import Gate
-from cutover.api.status import Baseline, FrozenReference, PauseCause, Phase, Plan, Status
+from cutover.api.status import Baseline, PauseCause, Phase, Plan, Status
 from cutover.decide import claims, clocks, record
 from cutover.decide.admission import counted_replicas, preflight_unfit
 from cutover.decide.clocks import AT_ONCE

@@ -1,6 +1,7 @@
 """Both sides' servers as a person wants to see them; nothing is decided on these."""
 
-from cutover.api.status import Facts, Plan, SideFacts, Status
+from cutover.api.facts import Facts, SideFacts
+from cutover.api.status import Plan, Status
 from cutover.decide.health import gauges_of
 from cutover.decide.observation import Observation, Replicas
 from cutover.decide.readings import Gap, Gpus, Reading

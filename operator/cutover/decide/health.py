@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
+from cutover.api.facts import MAX_XIDS, ProbesStatus, Streak, WarmUpStatus
 from cutover.api.guards import CRITICAL_XIDS, Guard
 from cutover.api.quantities import parse_duration, parse_share
-from cutover.api.status import MAX_XIDS, Plan, ProbesStatus, Status, Streak, WarmUpStatus
+from cutover.api.status import Plan, Status
 from cutover.decide import clocks
 from cutover.decide.looking import guard_interval, has_traffic
 from cutover.decide.observation import Load, Observation, Replicas

@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import Gate
 from cutover.api.holdout import DEFAULT_AGE, HoldoutGate
 from cutover.api.quantities import format_duration, parse_duration
-from cutover.api.status import GateStatus, Plan, Status
+from cutover.api.status import Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide.fulllook import FullLook
 from cutover.decide.labelling import judge_asked, rule_of, unaskable

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import assert_never
 
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import Gate, GateKind
 from cutover.api.quantities import format_duration, parse_duration
-from cutover.api.status import GateStatus, Plan, Status
+from cutover.api.status import Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force, in_force

@@ -4,11 +4,12 @@ import hashlib
 import json
 from typing import Final
 
+from cutover.api.evidence import GateStatus, ReplayStatus, ReplayTally
 from cutover.api.gates import Gate
 from cutover.api.golden import MODEL_IN_PATH, GoldenProtocol
 from cutover.api.holdout import Average, HoldoutGate, HoldoutMetric, Prediction
 from cutover.api.quantities import parse_duration, parse_share
-from cutover.api.status import GateStatus, Plan, ReplayStatus, ReplayTally
+from cutover.api.status import Plan
 from cutover.api.verdict import Unit, Verdict
 from cutover.api.wire import Wire
 from cutover.decide.asking import Asking, ReplayWanted

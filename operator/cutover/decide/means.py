@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
+from cutover.api.evidence import EvidenceSums, FrozenReference, GateStatus
 from cutover.api.gates import Gate, GateKind
 from cutover.api.quantities import parse_duration, parse_share
-from cutover.api.status import EvidenceSums, FrozenReference, GateStatus, Plan, Status
+from cutover.api.status import Plan, Status
 from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force
 from cutover.decide.fulllook import FullLook, at_vantage, both_windows

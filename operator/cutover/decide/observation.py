@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from cutover.api.status import Plan, Status, Streak
+from cutover.api.facts import Streak
+from cutover.api.status import Plan, Status
 from cutover.decide.readings import Gap, PastSeen, Reading, Values
 from cutover.decide.route import Route
 from cutover.judge.golden import Fold

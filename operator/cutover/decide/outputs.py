@@ -6,10 +6,11 @@ person resumes from the pause it led to.
 """
 
 from cutover.api.drift import GIVES, DriftGate, DriftGolden, DriftMethod, Output
+from cutover.api.evidence import GateStatus, ReplayStatus, ReplayTally
 from cutover.api.gates import Gate
 from cutover.api.holdout import Prediction
 from cutover.api.quantities import parse_duration, parse_ratio
-from cutover.api.status import GateStatus, Plan, ReplayStatus, ReplayTally
+from cutover.api.status import Plan
 from cutover.api.verdict import Verdict
 from cutover.decide.asking import Asking, ReplayWanted
 from cutover.decide.fulllook import FullLook

@@ -3,10 +3,11 @@
 import hashlib
 import json
 
+from cutover.api.evidence import GateStatus, ReplayStatus, ReplayTally
 from cutover.api.gates import Gate
 from cutover.api.parity import Compare, ParityGate, PromptTokens
 from cutover.api.quantities import parse_duration, parse_share
-from cutover.api.status import GateStatus, Plan, ReplayStatus, ReplayTally, Status
+from cutover.api.status import Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide.asking import Asking, ReplayWanted
 from cutover.decide.fulllook import FullLook

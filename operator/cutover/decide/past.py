@@ -11,9 +11,10 @@ from datetime import datetime
 from math import ceil
 
 from cutover.api.analysis import Analysis
+from cutover.api.evidence import SourceHistory
 from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
-from cutover.api.status import Plan, SourceHistory
+from cutover.api.status import Plan
 from cutover.decide.fulllook import at_vantage, window_of
 from cutover.decide.readings import Gap, PastSeen, Reading, SideReading, WindowReading
 from cutover.judge.histogram import Buckets, common_edges, snap

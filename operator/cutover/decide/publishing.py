@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import Run
-from cutover.api.status import GateStatus, Status
+from cutover.api.status import Status
 from cutover.api.verdict import Verdict
 from cutover.decide.looking import has_traffic
 from cutover.decide.transitions import FINISHED

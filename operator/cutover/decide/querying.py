@@ -1,9 +1,10 @@
 """Query gates: from the numbers that a full look brought to a verdict."""
 
+from cutover.api.evidence import GateStatus
 from cutover.api.expressions import Of, QueryGate
 from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration, parse_number
-from cutover.api.status import GateStatus, Plan, Status
+from cutover.api.status import Plan, Status
 from cutover.decide import clocks
 from cutover.decide.fulllook import FullLook, overlap, window_of
 from cutover.decide.looking import EARLY

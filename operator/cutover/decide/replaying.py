@@ -1,7 +1,8 @@
 """Which golden inputs are to be replayed now: one module for each kind of gate, one place that asks them."""
 
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import Gate, GateKind
-from cutover.api.status import GateStatus, Phase, Plan, Status
+from cutover.api.status import Phase, Plan, Status
 from cutover.decide.applying import in_force
 from cutover.decide.asking import ReplayWanted
 from cutover.decide.labelling import holdout_wanted

@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import assert_never
 
 from cutover.api.conditions import ConditionType
+from cutover.api.evidence import GateStatus
 from cutover.api.quantities import parse_duration
-from cutover.api.status import GateStatus, Phase, Plan, Status
+from cutover.api.status import Phase, Plan, Status
 from cutover.api.steps import Step, StepKind
 from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cutover.api.status import EvidenceSums, GateStatus, JudgedOnce, ReplayStatus
+from cutover.api.evidence import EvidenceSums, GateStatus, JudgedOnce, ReplayStatus
 from cutover.api.verdict import Verdict
 from cutover.decide.readings import Gap, Missing
 from cutover.judge.verdict import Judgement

@@ -16,10 +16,11 @@ from math import ceil, inf
 import numpy as np
 
 from cutover.api.analysis import Analysis
+from cutover.api.evidence import GateStatus, SourceHistory
 from cutover.api.gates import Gate, OnFail
 from cutover.api.guards import Guard
 from cutover.api.quantities import parse_duration
-from cutover.api.status import GateStatus, Plan, SourceHistory, Status, Weights
+from cutover.api.status import Plan, Status, Weights
 from cutover.api.steps import Step
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks

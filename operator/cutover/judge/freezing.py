@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from math import inf
 
-from cutover.api.status import MAX_CELLS
+from cutover.api.evidence import MAX_CELLS
 from cutover.judge.distribution import Classes
 from cutover.judge.histogram import Buckets
 

@@ -14,9 +14,10 @@ from itertools import cycle, islice
 from typing import Any, Final, Generic, TypeVar
 
 from cutover.api.capacity import WarmUp
+from cutover.api.facts import Streak
 from cutover.api.golden import Dataset, GoldenProtocol
 from cutover.api.quantities import parse_duration
-from cutover.api.status import Plan, Status, Streak
+from cutover.api.status import Plan, Status
 from cutover.decide.asking import Asking
 from cutover.decide.health import STALE_AFTER, Streaks, lasting, recent_loads
 from cutover.decide.looking import Wanted

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from cutover.api.drift import DriftGate, DriftMethod
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
-from cutover.api.status import GateStatus, Plan, Status, StepStatus, Weights
+from cutover.api.status import Plan, Status, StepStatus, Weights
 from cutover.api.steps import StepKind
 from cutover.api.verdict import Verdict
 from cutover.decide.drifting import frozen_distributions

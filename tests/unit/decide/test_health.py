@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cutover.api.capacity import Capacity
-from cutover.api.status import Streak
+from cutover.api.facts import Streak
 from cutover.decide import alarms
 from cutover.decide.admission import held_back
 from cutover.decide.health import lasting, noted, recent_loads

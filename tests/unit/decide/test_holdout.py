@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import Gate
 from cutover.api.holdout import HoldoutGate, HoldoutMetric, HoldoutResults
-from cutover.api.status import GateStatus, PauseCause, PauseStatus, Phase, Plan, Status
+from cutover.api.status import PauseCause, PauseStatus, Phase, Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide.alarms import unshown
 from cutover.decide.fulllook import FullLook

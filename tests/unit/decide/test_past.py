@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutover.api.status import Plan, SourceHistory, Status, Weights
+from cutover.api.evidence import SourceHistory
+from cutover.api.status import Plan, Status, Weights
 from cutover.api.verdict import Verdict
 from cutover.decide.counting import history_correlation, judge_gate
 from cutover.decide.past import DAY, FEWEST_SCRAPES, MOST_LOOKS, look_length, question, recorded

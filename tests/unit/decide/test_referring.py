@@ -2,8 +2,9 @@
 
 import pytest
 
+from cutover.api.evidence import EvidenceSums, FrozenReference, GateStatus
 from cutover.api.sides import Profile
-from cutover.api.status import EvidenceSums, FrozenReference, GateStatus, Status, Weights
+from cutover.api.status import Status, Weights
 from cutover.api.verdict import Verdict
 from cutover.decide.counting import frozen_references
 from cutover.judge.evidence import Count, Evidence, accumulate

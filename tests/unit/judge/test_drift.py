@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from cutover.api.drift import DriftMethod
-from cutover.api.status import MAX_CELLS
+from cutover.api.evidence import MAX_CELLS
 from cutover.api.verdict import Verdict
 from cutover.judge.distribution import (
     MOST_CELLS,

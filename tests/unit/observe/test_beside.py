@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from cutover.api.status import Plan, ProbesStatus, Status
+from cutover.api.facts import ProbesStatus
+from cutover.api.status import Plan, Status
 from cutover.decide.looking import Wanted
 from cutover.decide.observation import Health, Outcome, Probe, Refusal, Replicas
 from cutover.decide.plan import resolve
