@@ -174,27 +174,25 @@ def pooled(older: Reference | None, newer: Reference) -> Reference:
 
 
 def correlation(*sides: SideSums) -> float:
-    """Within-look (intraclass) correlation r of bad requests, 0-1, pooled over the sides.
+    """Within-look (intraclass) correlation r of bad requests, 0-1, over the sides.
 
     The ANOVA estimator (Fleiss, "Statistical Methods for Rates and Proportions", ch. 15; Ridout, Demétrio
-    and Firth 1999): r = (MSB − MSW) / (MSB + (n₀ − 1)·MSW), clipped; sums of squares are taken within each
-    side, so that a difference between the sides is no correlation. 0 with fewer than two looks.
+    and Firth 1999): r = (MSB − MSW) / (MSB + (n₀ − 1)·MSW), clipped. Numerator and denominator are taken of
+    each side with its own mean squares, times its looks less one, and added up: neither a difference between
+    the sides nor a small side with more bad requests than the large one is correlation. 0 with fewer than
+    two looks.
     """
-    between = within = between_df = within_df = sizes = 0.0
+    excess = scale = 0.0
     for side in sides:
         if side.looks < 2 or side.n <= side.looks:
             continue
         spread = side.bad_squares - side.bad * side.bad / side.n
-        between += spread if spread > _DUST * side.bad else 0.0
-        within += max(0.0, side.bad - side.bad_squares)
-        between_df += side.looks - 1
-        within_df += side.n - side.looks
-        sizes += side.n - side.squares / side.n
-    if not between_df or not within_df:
-        return 0.0
-    msb, msw = between / between_df, within / within_df
-    scale = msb + (sizes / between_df - 1) * msw
-    return min(1.0, max(0.0, (msb - msw) / scale)) if scale > 0 else 0.0
+        between = spread if spread > _DUST * side.bad else 0.0
+        within = max(0.0, side.bad - side.bad_squares) / (side.n - side.looks)
+        freedom = side.looks - 1
+        excess += between - freedom * within
+        scale += between + (side.n - side.squares / side.n - freedom) * within
+    return min(1.0, max(0.0, excess / scale)) if scale > 0 else 0.0
 
 
 def design_effect(look_size: float, r: float) -> float:

@@ -53,10 +53,6 @@ median of at most 1.1 h, while the source keeps its limits; the worse targets ab
 
 - **What is promised instead.** Of every worse target above at least 99.9 % are caught within the hour; *99 % by look* says when. A plan
   that is not finished waits or pauses; it is not rolled back.
-- **Errors from 0.1 to 5 % at 95/5.** What comes in bursts counts less, and at 50 requests a look a side that fails 50
-  times as often looks as if it came in bursts: the correlation is pooled over both sides, whose variances
-  differ 50-fold. An estimate without that bias would meet the goal, but fails identical sides whose errors do come in
-  bursts: a false alarm is dearer than a minute, and a target from 20 % errors on is the guard's.
 - **Real traffic.** Levels that wander on both sides together are correlation within looks, too, and evidence is
   discounted for it. That delays a Fail, and the median of a source near its limit.
 - **Rough traffic near the limit.** At 100 % the target is held against the source as it was some minutes before. A share

@@ -129,6 +129,19 @@ def test_a_difference_between_the_sides_is_no_correlation(gather):
     assert correlation(evidence.source, evidence.target) == 0
 
 
+def test_a_small_side_with_far_more_bad_requests_is_no_correlation():
+    """950 and 50 requests a look, 0.1 % and 5 % bad, all independent: mean squares of the two differ 50-fold."""
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(200):
+        source, target = SideSums(), SideSums()
+        for _look in range(10):
+            source = source.add(Count(950, int(rng.binomial(950, 0.001))))
+            target = target.add(Count(50, int(rng.binomial(50, 0.05))))
+        found.append(correlation(source, target))
+    assert np.mean(found) < 0.006  # clipped at 0, and one of ten looks of 50 has an error of 0.009
+
+
 def test_rounding_is_no_correlation():
     sums = SideSums()
     for _ in range(5):
