@@ -81,6 +81,11 @@ class Part:
         return "CUTOVER_LAB_" + self.name.upper().replace("-", "_")
 
 
+def definitions(name: str, module: str, pattern: str) -> Part:
+    """Custom resource definitions of another project: its module is downloaded, nothing is compiled."""
+    return Part(name, "definitions", module, copies={module: pattern})
+
+
 PARTS = {
     part.name: part
     for part in (
@@ -121,6 +126,48 @@ PARTS = {
                 "sigs.k8s.io/gateway-api": "config/crd/experimental/gateway.networking.k8s.io_*.yaml",
                 "github.com/projectcontour/contour": "examples/contour/01-crds.yaml",
             },
+        ),
+        # What other projects' custom resources look like, out of their own Go modules: seconds each.
+        definitions("istio-crds", "istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),
+        definitions(
+            "traefik-crds",
+            "github.com/traefik/traefik/v3",
+            "docs/content/reference/dynamic-configuration/traefik.io_traefikservices.yaml",
+        ),
+        definitions(
+            "external-dns-crds",
+            "sigs.k8s.io/external-dns",
+            "config/crd/standard/dnsendpoints.externaldns.k8s.io.yaml",
+        ),
+        definitions(
+            "envoy-gateway-crds",
+            "github.com/envoyproxy/gateway",
+            "charts/gateway-helm/crds/generated/gateway.envoyproxy.io_backends.yaml",
+        ),
+        definitions(
+            "inference-crds",
+            "sigs.k8s.io/gateway-api-inference-extension",
+            "config/crd/bases/inference.networking.k8s.io_inferencepools.yaml",
+        ),
+        definitions(
+            "service-import-crds",
+            "sigs.k8s.io/mcs-api",
+            "config/crd/multicluster.x-k8s.io_serviceimports.yaml",
+        ),
+        definitions(
+            "cluster-profile-crds",
+            "sigs.k8s.io/cluster-inventory-api",
+            "config/crd/bases/multicluster.x-k8s.io_clusterprofiles.yaml",
+        ),
+        definitions(
+            "kserve-crds",
+            "github.com/kserve/kserve",
+            "config/crd/full/**/serving.kserve.io_*inferenceservices.yaml",
+        ),
+        definitions(
+            "keda-crds",
+            "github.com/kedacore/keda/v2",
+            "config/crd/bases/keda.sh_scaledobjects.yaml",
         ),
         Part(
             "kube-controller-manager",
