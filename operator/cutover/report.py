@@ -89,7 +89,7 @@ class Reporter:
                 logging.WARNING if one.warning else logging.INFO, "%s: %s", one.reason, one.message
             )
             if one.reason == "TrafficLeftBehind" and status.plan is not None:
-                route = status.plan.traffic.http_route.name
+                route = status.plan.traffic.route.name
                 self._gauges.left_behind(key, route, status.weights.declared or 0.0)
             notice = Notice(reason=one.reason, message=one.message[:1024], warning=one.warning)
             await self._rollouts.post(thing.raw, notice)

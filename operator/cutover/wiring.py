@@ -40,7 +40,8 @@ from cutover.replay.sources import GoldenSources
 from cutover.report import Reporter
 from cutover.settings import Settings
 from cutover.telemetry import Telemetry
-from cutover.traffic.httproute import HttpRouteRouter
+from cutover.traffic.layouts import layout_of
+from cutover.traffic.object import ObjectRouter
 from cutover.traffic.watch import RouteWatches
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class _Made:
     """What was made for one rollout, and from what."""
 
     traffic: Traffic | None = None
-    router: HttpRouteRouter | None = None
+    router: ObjectRouter | None = None
     end_watch: Callable[[], None] = lambda: None
     measured: tuple[object, ...] | None = None
     metrics: tuple[Metrics, Metrics] | None = None
@@ -128,7 +129,7 @@ class PooledAdapters:
         """The time in UTC."""
         return self._clock.now()
 
-    async def router(self, plan: Plan, namespace: str, holder: str) -> HttpRouteRouter | Refusal:
+    async def router(self, plan: Plan, namespace: str, holder: str) -> ObjectRouter | Refusal:
         """The plan's route; what was connected once stays connected until it is released."""
         made = self._made.setdefault(holder, _Made())
         connection = await self._clusters.connect(plan.traffic.cluster, namespace, holder)
@@ -138,12 +139,12 @@ class PooledAdapters:
             return connection
         made.end_watch()
         place = plan.traffic.cluster.namespace or namespace
-        wanted = plan.traffic.http_route
+        layout = layout_of(plan.traffic.route)
         key = (namespace, holder.split("/", 1)[1])
         watch, made.end_watch = self._watches.subscribe(
-            connection, place, wanted.name, lambda: self._heard(key, made)
+            connection, layout.kind.collection(place), layout.name, lambda: self._heard(key, made)
         )
-        made.router = HttpRouteRouter(connection, place, wanted, watch)
+        made.router = ObjectRouter(connection, place, layout, watch)
         made.traffic = plan.traffic
         return made.router
 
@@ -164,7 +165,7 @@ class PooledAdapters:
         made = self._made.setdefault(holder, _Made())
         what = (
             *(plan.source, plan.target, plan.profile, plan.custom, plan.gates),
-            *(plan.traffic.gateway, plan.traffic.http_route, plan.traffic.cluster.namespace),
+            *(plan.traffic.gateway, plan.traffic.route, plan.traffic.cluster.namespace),
         )
         if made.metrics is None or made.measured != what:
             made.metrics = (
@@ -193,7 +194,7 @@ class PooledAdapters:
         place = traffic.cluster.namespace or namespace
         gateway = GatewayMetrics(
             traffic.gateway,
-            backend_matchers(traffic.gateway, traffic.http_route, place, name=name),
+            backend_matchers(traffic.gateway, traffic.route, place, name=name),
             Place(traffic.gateway.prometheus, namespace, self._prometheus),
             gates,
         )

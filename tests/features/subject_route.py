@@ -13,8 +13,9 @@ from cutover.api.traffic import HttpRoute
 from cutover.clusters.connection import Connection
 from cutover.decide.route import Claim, RuleWeights
 from cutover.ports import Conflict, RouteChange, Written
-from cutover.traffic.httproute import HttpRouteRouter
-from cutover.traffic.seen import HttpRouteSeen
+from cutover.traffic.gatewayapi import gateway_layout
+from cutover.traffic.object import ObjectRouter
+from cutover.traffic.seen import ObjectSeen
 from tests.features.connecting import connected
 from tests.lab import Cluster
 from tests.lab.cluster import path_of
@@ -36,7 +37,7 @@ class Subject:
             {"name": "chat", "sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}, **spec}
         )
         self.connection = connection
-        self.router = HttpRouteRouter(connection, self.namespace, self.wanted)
+        self.router = ObjectRouter(connection, self.namespace, gateway_layout(self.wanted))
 
     @property
     def path(self) -> str:
@@ -80,9 +81,9 @@ class Subject:
             written = await self.router.write(await self.look(), change)
         assert isinstance(written, Written), written
 
-    async def look(self) -> HttpRouteSeen:
+    async def look(self) -> ObjectSeen:
         seen = await self.router.look()
-        assert isinstance(seen, HttpRouteSeen), seen
+        assert isinstance(seen, ObjectSeen), seen
         return seen
 
 
@@ -113,18 +114,18 @@ async def subjects(cluster: Cluster) -> AsyncIterator[Make]:
         yield lambda **spec: Subject(cluster, connection, **spec)
 
 
-async def accepted(router: HttpRouteRouter) -> HttpRouteSeen:
+async def accepted(router: ObjectRouter) -> ObjectSeen:
     return await settled(router, lambda seen: seen.accepted)
 
 
 async def settled(
-    router: HttpRouteRouter, wanted: Callable[[HttpRouteSeen], bool], seconds: float = 10
-) -> HttpRouteSeen:
+    router: ObjectRouter, wanted: Callable[[ObjectSeen], bool], seconds: float = 10
+) -> ObjectSeen:
     """Look until the gateway has said what is wanted."""
     deadline = time.monotonic() + seconds
     while True:
         seen = await router.look()
-        assert isinstance(seen, HttpRouteSeen), seen
+        assert isinstance(seen, ObjectSeen), seen
         if wanted(seen):
             return seen
         assert time.monotonic() < deadline, seen.acceptance

@@ -13,8 +13,9 @@ import pytest
 
 from cutover.api.traffic import HttpRoute
 from cutover.clusters.connection import Connection
-from cutover.traffic.httproute import HttpRouteRouter
-from cutover.traffic.seen import HttpRouteSeen
+from cutover.traffic.gatewayapi import gateway_layout
+from cutover.traffic.object import ObjectRouter
+from cutover.traffic.seen import ObjectSeen
 from cutover.traffic.watch import RouteWatch, RouteWatches
 from tests.features.connecting import connected, open_connection
 from tests.lab import Cluster, Lab
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.lab
 WANTED = HttpRoute.model_validate(
     {"name": "chat", "sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}}
 )
+LAYOUT = gateway_layout(WANTED)
 
 
 def route(namespace: str, name: str, target: int) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class Watched:
         self.watches = RouteWatches(silence)
         self.calls = 0
         self.watch, self.end = self.watches.subscribe(
-            connection, self.namespace, "chat", self.count
+            connection, LAYOUT.kind.collection(self.namespace), "chat", self.count
         )
 
     def count(self) -> None:
@@ -128,7 +130,10 @@ async def test_one_stream_serves_every_route_of_a_namespace(source: Cluster, lab
         async with watched(source, proxy.url) as subject:
             ends = [
                 subject.watches.subscribe(
-                    subject.connection, subject.namespace, name, subject.count
+                    subject.connection,
+                    LAYOUT.kind.collection(subject.namespace),
+                    name,
+                    subject.count,
                 )[1]
                 for name in ("chat", "other", "third")
             ]
@@ -204,7 +209,7 @@ async def test_it_survives_an_api_server_that_is_killed_and_comes_back(lab: Lab)
         while not private.cluster.is_established("httproutes.gateway.networking.k8s.io"):
             assert time.monotonic() < deadline
         async with watched(private.cluster) as subject:
-            router = HttpRouteRouter(subject.connection, subject.namespace, WANTED, subject.watch)
+            router = ObjectRouter(subject.connection, subject.namespace, LAYOUT, subject.watch)
             private.kill()
             await eventually(lambda: not subject.watch.healthy)
             looks = asyncio.create_task(look_until_back(router))
@@ -214,9 +219,9 @@ async def test_it_survives_an_api_server_that_is_killed_and_comes_back(lab: Lab)
             await subject.sees(9, 40)
 
 
-async def look_until_back(router: HttpRouteRouter) -> None:
+async def look_until_back(router: ObjectRouter) -> None:
     """While the API server starts, its 404s must not pass for a route that is gone."""
-    while not isinstance(seen := await router.look(deadline=1), HttpRouteSeen):
+    while not isinstance(seen := await router.look(deadline=1), ObjectSeen):
         assert getattr(seen, "reason", "Gone") in {"Unreachable", "Forbidden", "Unauthorised"}, seen
         await asyncio.sleep(0.01)
 
@@ -239,8 +244,8 @@ async def test_looks_are_free_while_the_watch_stands(source: Cluster, lab: Lab) 
     clock = [0.0]
     with lab.proxy(source) as proxy:
         async with watched(source, proxy.url) as subject:
-            router = HttpRouteRouter(
-                subject.connection, subject.namespace, WANTED, subject.watch, lambda: clock[0]
+            router = ObjectRouter(
+                subject.connection, subject.namespace, LAYOUT, subject.watch, lambda: clock[0]
             )
 
             def asked() -> int:
@@ -252,7 +257,7 @@ async def test_looks_are_free_while_the_watch_stands(source: Cluster, lab: Lab) 
             subject.set(7)
             await subject.sees(7)
             seen = await router.look()
-            assert isinstance(seen, HttpRouteSeen)
+            assert isinstance(seen, ObjectSeen)
             assert (seen.declared, asked()) == (7.0, 1)
             clock[0] += 31
             await router.look()

@@ -10,8 +10,9 @@ import pytest
 from cutover.api.traffic import HttpRoute
 from cutover.decide.route import RouteGone, RouteUnreadable, RuleWeights
 from cutover.ports import Conflict, NotWritten, RouteChange, Written
-from cutover.traffic.httproute import HttpRouteRouter
-from cutover.traffic.seen import HttpRouteSeen
+from cutover.traffic.gatewayapi import gateway_layout
+from cutover.traffic.object import ObjectRouter
+from cutover.traffic.seen import ObjectSeen
 from tests.features.connecting import connected
 from tests.features.subject_route import (
     MINE,
@@ -47,7 +48,7 @@ async def test_contours_answer_is_read_with_its_generation(
         }
     )
     connection = make().connection
-    router = HttpRouteRouter(connection, namespace, wanted)
+    router = ObjectRouter(connection, namespace, gateway_layout(wanted))
     for target in (1, 5, 50, 0):
         seen = await accepted(router)
         written = await router.write(seen, change(target))
@@ -62,7 +63,7 @@ async def test_contours_answer_is_read_with_its_generation(
     missing = wanted.model_copy(
         update={"target_backend": wanted.target_backend.model_copy(update={"name": "nowhere"})}
     )
-    router = HttpRouteRouter(connection, namespace, missing)
+    router = ObjectRouter(connection, namespace, gateway_layout(missing))
     seen = await settled(router, lambda seen: "ResolvedRefs=False" in seen.acceptance)
     assert "nowhere" in seen.acceptance
     assert not seen.accepted
@@ -99,11 +100,13 @@ async def test_a_rule_that_names_the_source_alone(make: Make) -> None:
     assert seen.problem_reason == "RuleNotCovered"
     assert "rule 1 names Service a but not Service b" in str(seen.problem)
     assert seen.rules == (RuleWeights(0, 100, 0),)
-    listed = HttpRouteRouter(
-        subject.connection, subject.namespace, subject.wanted.model_copy(update={"rules": [0]})
+    listed = ObjectRouter(
+        subject.connection,
+        subject.namespace,
+        gateway_layout(subject.wanted.model_copy(update={"rules": [0]})),
     )
     again = await listed.look()
-    assert isinstance(again, HttpRouteSeen)
+    assert isinstance(again, ObjectSeen)
     assert (again.problem, again.rules) == (None, (RuleWeights(0, 100, 0),))
 
 
@@ -137,7 +140,7 @@ async def test_a_route_or_a_kind_that_is_gone(
     assert isinstance(written, NotWritten)
     assert written.reason == "Gone"
     async with connected(clusters[1]) as without:
-        router = HttpRouteRouter(without, "default", subject.wanted)
+        router = ObjectRouter(without, "default", gateway_layout(subject.wanted))
         kindless = await router.look()
         assert isinstance(kindless, RouteGone)
         assert "Gateway API" in kindless.message
@@ -151,7 +154,7 @@ async def test_a_404_that_no_api_server_sent_does_not_make_a_route_gone(
     with lab.proxy(subject.cluster) as proxy:
         proxy.fail("httproutes", status=404, body="<html>not found</html>")
         async with connected(subject.cluster, server=proxy.url) as through:
-            router = HttpRouteRouter(through, subject.namespace, subject.wanted)
+            router = ObjectRouter(through, subject.namespace, gateway_layout(subject.wanted))
             assert isinstance(await router.look(), RouteUnreadable)
             proxy.fail(status=404, body="404 page not found")
             assert isinstance(await router.look(), RouteUnreadable)
@@ -166,7 +169,7 @@ async def test_who_may_not_or_is_unknown(make: Make) -> None:
     seen = await subject.look()
     for user, token, reason in (("erin", None, "Forbidden"), ("x", "wrong", "Unauthorised")):
         async with connected(subject.cluster, user, token=token) as other:
-            router = HttpRouteRouter(other, subject.namespace, subject.wanted)
+            router = ObjectRouter(other, subject.namespace, gateway_layout(subject.wanted))
             look = await router.look()
             assert isinstance(look, RouteUnreadable)
             assert look.reason == reason
@@ -181,8 +184,8 @@ async def test_a_server_that_hangs_costs_no_more_than_the_deadline(make: Make, l
     seen = await subject.look()
     with lab.proxy(subject.cluster) as proxy:
         async with connected(subject.cluster, server=proxy.url) as through:
-            router = HttpRouteRouter(through, subject.namespace, subject.wanted)
-            assert isinstance(await router.look(), HttpRouteSeen)
+            router = ObjectRouter(through, subject.namespace, gateway_layout(subject.wanted))
+            assert isinstance(await router.look(), ObjectSeen)
             proxy.hang()
             began = time.monotonic()
             written = await router.write(seen, change(5), deadline=0.5)
@@ -190,4 +193,4 @@ async def test_a_server_that_hangs_costs_no_more_than_the_deadline(make: Make, l
             assert isinstance(written, NotWritten)
             assert written.reason == "Unreachable"
             proxy.pass_through()
-            assert isinstance(await router.look(), HttpRouteSeen)
+            assert isinstance(await router.look(), ObjectSeen)

@@ -40,7 +40,7 @@ subjects:
   resources: [migrationrollouts/status]
   verbs: [patch]
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [httproutes]
+  resources: [httproutes, grpcroutes]
   verbs: [get, list, watch, patch]
 - apiGroups: [""]
   resources: [secrets]

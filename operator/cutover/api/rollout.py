@@ -9,6 +9,7 @@ from typing import Final
 from cutover.api.rules import Rule, ruled_by
 from cutover.api.spec import Spec
 from cutover.api.status import Phase, Status
+from cutover.api.traffic import ROUTERS
 from cutover.api.wire import Wire
 
 UNDER_WAY: Final = (Phase.PREFLIGHT, Phase.PROGRESSING, Phase.SOAKING, Phase.ROLLING_BACK)
@@ -21,14 +22,20 @@ _FREE = (
 )
 
 
-def _fixed(field: str, *paths: str) -> Rule:
-    same = " && ".join(f"self.spec.{path} == oldSelf.spec.{path}" for path in paths)
+def _fixed(field: str, path: str, *optional: str) -> Rule:
+    same = [f"self.spec.{path} == oldSelf.spec.{path}", *map(_same, optional)]
     return Rule(
-        f"{_FREE} || ({same})",
+        f"{_FREE} || ({' && '.join(same)})",
         f"{field} cannot change from Preflight to RollingBack: set abort: true in the same edit"
         " to put the traffic back first, or make a new MigrationRollout",
         at=f".spec.{field}",
     )
+
+
+def _same(path: str) -> str:
+    """Compare without ``.?``: behind it CEL's cost estimate knows no length."""
+    new, old = f"self.spec.{path}", f"oldSelf.spec.{path}"
+    return f"(has({new}) ? has({old}) && {new} == {old} : !has({old}))"
 
 
 class MigrationRollout(Wire):
@@ -48,7 +55,7 @@ class MigrationRollout(Wire):
         ),
         _fixed("source.cluster", "source.cluster"),
         _fixed("target.cluster", "target.cluster"),
-        _fixed("traffic", "traffic.cluster", "traffic.httpRoute"),
+        _fixed("traffic", "traffic.cluster", *(f"traffic.{one}" for one in ROUTERS)),
     )
 
     spec: Spec

@@ -114,6 +114,10 @@ class Weights(Wire):
     applied_at: datetime | None = Field(
         default=None, description="Since when; moved on by the time spent paused."
     )
+    delivery_seconds: float | None = Field(
+        default=None,
+        description="How long a change takes to reach every client once it is accepted, where that is not at once: settle is at least as long.",
+    )
     standing: Annotated[list[OriginalWeights], Field(max_length=128)] | None = Field(
         default=None,
         description="Somebody else's weights, left as they are until the rollout is resumed.",

@@ -1,12 +1,16 @@
-"""The route whose weights are moved, and how it is known that they are."""
+"""The route whose weights are moved, and how it is known that they are.
+
+Every kind of router is a model with ``name``, ``kind`` (as people call it), ``field`` (where a spec
+names it) and ``backends``; `Route` is all of them.
+"""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
 from cutover.api.names import Label, ObjectName
-from cutover.api.rules import AS_SET, ONE_OWNER, Rule, ruled_by
+from cutover.api.rules import AS_SET, ONE_OWNER, Rule, exactly_one, ruled_by
 from cutover.api.sides import ClusterRef, Matchers, Prometheus
 from cutover.api.wire import Wire
 
@@ -52,8 +56,11 @@ def _unlike(field: str, default: str) -> str:
     )
 
 
-class HttpRoute(Wire):
-    """A Gateway API HTTPRoute that names both backends."""
+class GatewayRoute(Wire):
+    """A route of Gateway API that names both backends."""
+
+    kind: ClassVar[str]
+    field: ClassVar[str]
 
     model_config = ruled_by(
         Rule(
@@ -67,7 +74,7 @@ class HttpRoute(Wire):
     )
 
     name: ObjectName
-    """Name of the HTTPRoute; its namespace is that of traffic.cluster."""
+    """Name of the route; its namespace is that of traffic.cluster."""
     source_backend: BackendRef
     """The backend that serves now."""
     target_backend: BackendRef
@@ -76,6 +83,35 @@ class HttpRoute(Wire):
         Annotated[list[Annotated[int, Field(ge=0, le=127)]], Field(max_length=16), AS_SET] | None
     ) = None
     """Indexes (from 0) of the route's rules that are meant. Omitted: every rule, and each must name both backends."""
+
+    @property
+    def backends(self) -> tuple[BackendRef, BackendRef]:
+        """Source and target, as the data plane names them."""
+        return self.source_backend, self.target_backend
+
+
+class HttpRoute(GatewayRoute):
+    """A Gateway API HTTPRoute that names both backends."""
+
+    kind: ClassVar[str] = "HTTPRoute"
+    field: ClassVar[str] = "spec.traffic.httpRoute"
+
+    name: ObjectName
+    """Name of the HTTPRoute; its namespace is that of traffic.cluster."""
+
+
+class GrpcRoute(GatewayRoute):
+    """A Gateway API GRPCRoute that names both backends."""
+
+    kind: ClassVar[str] = "GRPCRoute"
+    field: ClassVar[str] = "spec.traffic.grpcRoute"
+
+    name: ObjectName
+    """Name of the GRPCRoute; its namespace is that of traffic.cluster."""
+
+
+Route = HttpRoute | GrpcRoute
+"""One route of any kind: matched with ``assert_never``."""
 
 
 class GatewayProfile(StrEnum):
@@ -125,16 +161,40 @@ class Delivery(Wire):
     """Required: a weight counts once request counters show it. Report: it is only reported."""
 
 
+ROUTERS: Final = ("httpRoute", "grpcRoute")
+"""The fields of `Traffic` of which exactly one is set."""
+
+
 class Traffic(Wire):
     """The one route whose weights are moved."""
 
+    model_config = ruled_by(
+        exactly_one(
+            *ROUTERS,
+            says=f"name exactly one route whose weights are moved: {', '.join(ROUTERS)}",
+        )
+    )
+
     cluster: ClusterRef = ClusterRef()
     """The cluster in which the route lives. Omitted: the operator's own."""
-    http_route: HttpRoute
+    http_route: HttpRoute | None = None
     """A Gateway API HTTPRoute whose backends' weights are moved."""
+    grpc_route: GrpcRoute | None = None
+    """A Gateway API GRPCRoute whose backends' weights are moved."""
     on_override: OnOverride = OnOverride.ENFORCE
     """When somebody else raises the target's share: Enforce puts the rollout's weights back, Pause waits for a person. A share that somebody lowers is never raised again by itself."""
     delivery: Delivery = Delivery()
     """How it is known that the gateway does what the route says."""
     gateway: Gateway | None = None
     """What the gateway counts of both backends: for gates with vantage Gateway, and for servers that do not count themselves. Omitted: only the servers' own metrics are read."""
+
+    @property
+    def route(self) -> Route:
+        """The one route that is named."""
+        return self.routes[0]
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """All that are named: one, as the definition has it."""
+        every = (self.http_route, self.grpc_route)
+        return tuple(one for one in every if one is not None)

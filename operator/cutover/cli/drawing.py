@@ -258,8 +258,9 @@ def _choices(sight: Sight, now: datetime, command: Command) -> list[Text]:
     ]
     plan = sight.status.plan
     if plan is not None and not sight.is_finished and sight.silence(now) is not None:
+        route = plan.traffic.route
         place = plan.traffic.cluster.namespace or sight.namespace
-        edit = f"kubectl edit httproute {plan.traffic.http_route.name} -n {place}"
+        edit = f"kubectl edit {route.kind.lower()} {route.name} -n {place}"
         why = "set the target's weight to 0; the operator never undoes that"
         rows.append((("By hand:", "bold"), (edit, "cyan"), (why, "dim")))
     return [Text(""), *columns(rows)] if rows else []

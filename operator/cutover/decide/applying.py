@@ -1,9 +1,11 @@
 """What applies at the weight in force: its step's durations and gates, and which of them still have to pass before any traffic."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from cutover.api.analysis import Analysis
 from cutover.api.gates import Gate
+from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import Plan, Status
 from cutover.api.steps import Step
 
@@ -33,9 +35,18 @@ def weight_step(plan: Plan, status: Status) -> Step | None:
 
 
 def analysis_in_force(plan: Plan, status: Status) -> Analysis:
-    """``spec.analysis`` with what the weight in force has of its own."""
+    """``spec.analysis`` with what the weight in force has of its own, and time for its delivery."""
     step = weight_step(plan, status)
-    return plan.analysis if step is None else overridden(plan.analysis, step)
+    analysis = plan.analysis if step is None else overridden(plan.analysis, step)
+    return delivered_within(analysis, status.weights.delivery_seconds)
+
+
+def delivered_within(analysis: Analysis, seconds: float | None) -> Analysis:
+    """``settle`` is no shorter than a change takes to reach every client."""
+    longest = timedelta(seconds=seconds or 0)
+    if longest <= parse_duration(analysis.settle):
+        return analysis
+    return analysis.model_copy(update={"settle": format_duration(longest)})
 
 
 def overridden(analysis: Analysis, step: Step) -> Analysis:

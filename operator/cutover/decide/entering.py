@@ -6,9 +6,11 @@ from math import ceil
 
 from cutover.api.evidence import FrozenReference
 from cutover.api.gates import Gate
+from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import Baseline, PauseCause, Phase, Plan, Status
 from cutover.decide import claims, clocks, record
 from cutover.decide.admission import counted_replicas, preflight_unfit
+from cutover.decide.applying import overridden
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.counting import gate_counts
 from cutover.decide.decision import ClaimRoute, Decision, ReleaseClaim, Said
@@ -84,14 +86,14 @@ def warn_once(seen: Observation, refusal: Refusal) -> tuple[Said, ...]:
 
 def route_obstacle(seen: Observation, plan: Plan) -> Refusal | None:
     """Say what about the route keeps the rollout from beginning."""
-    route, name = seen.route, plan.traffic.http_route.name
+    route, named = seen.route, plan.traffic.route
     match route:
         case None:
             return None
         case RouteGone():
             return Refusal(
                 "RouteNotFound",
-                f"spec.traffic.httpRoute.name: {route.message}; create HTTPRoute {name} or correct the name",
+                f"{named.field}.name: {route.message}; create {named.kind} {named.name} or correct the name",
             )
         case RouteUnreadable():
             return Refusal(f"Route{route.reason}", f"spec.traffic.cluster: {route.message}")
@@ -116,8 +118,25 @@ def _weight_obstacle(plan: Plan, route: RouteSeen) -> Refusal | None:
             " target backend's weight to 0 and the rollout begins",
         )
     weights = [step.weight for step in plan.steps if step.weight is not None]
-    sentence = inexpressible(route.rules, weights)
-    return Refusal("WeightNotExpressible", sentence) if sentence else None
+    sentence = inexpressible(route.rules, weights, route.whole)
+    if sentence:
+        return Refusal("WeightNotExpressible", sentence)
+    return _delivery_obstacle(plan, route)
+
+
+def _delivery_obstacle(plan: Plan, route: RouteSeen) -> Refusal | None:
+    """A step whose ``maxDuration`` is over before its weight has reached every client gathers nothing."""
+    longest = timedelta(seconds=route.delivery_seconds)
+    for step in plan.steps:
+        analysis = overridden(plan.analysis, step)
+        if step.weight is not None and longest >= parse_duration(analysis.max_duration):
+            return Refusal(
+                "DeliveryTakesTooLong",
+                f"a changed weight of this route takes {format_duration(longest)} to reach every client,"
+                f" and step {step.description} waits no longer than maxDuration {analysis.max_duration}:"
+                " raise spec.analysis.maxDuration, or lower the record's TTL",
+            )
+    return None
 
 
 def _takeover(seen: Observation, route: RouteSeen) -> tuple[Said, ...]:

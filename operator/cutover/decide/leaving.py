@@ -159,12 +159,13 @@ def _lost_to(
 
 
 def _left_behind(status: Status, trouble: Refusal) -> Said:
-    name = status.plan.traffic.http_route.name if status.plan else "?"
+    route = status.plan.traffic.route if status.plan else None
+    name = f"{route.kind} {route.name}" if route else "the route"
     weight = status.weights.declared
     share = "an unknown share" if weight is None else f"{weight:g} %"
     return Said(
         "TrafficLeftBehind",
-        f"HTTPRoute {name} could not be put back within two minutes ({trouble.message}); when last read it"
+        f"{name} could not be put back within two minutes ({trouble.message}); when last read it"
         f" sent {share} to the target: set its weights by hand",
         warning=True,
     )

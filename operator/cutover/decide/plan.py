@@ -15,6 +15,7 @@ from cutover.api.sides import Profile
 from cutover.api.spec import Spec
 from cutover.api.status import Plan
 from cutover.api.steps import Soak, Step, StepKind
+from cutover.api.traffic import ROUTERS
 from cutover.decide.applying import overridden
 from cutover.decide.holdout import holdout_refusal
 from cutover.decide.observation import Commands, Refusal
@@ -106,7 +107,8 @@ def _first_fault(error: ValidationError) -> str:
 
 def _refusal(plan: Plan, namespace: str, metrics: Mapping[Profile, Tells]) -> Refusal | None:
     return (
-        _steps_refusal(plan.steps)
+        _route_refusal(plan)
+        or _steps_refusal(plan.steps)
         or _overrides_refusal(plan)
         or _gates_refusal(plan, metrics)
         or _replay_refusal(plan)
@@ -115,6 +117,12 @@ def _refusal(plan: Plan, namespace: str, metrics: Mapping[Profile, Tells]) -> Re
         or _workload_refusal(plan)
         or _namespace_refusal(plan, namespace)
     )
+
+
+def _route_refusal(plan: Plan) -> Refusal | None:
+    if len(plan.traffic.routes) == 1:
+        return None
+    return Refusal("InvalidSpec", f"spec.traffic must name exactly one route: {', '.join(ROUTERS)}")
 
 
 def _steps_refusal(steps: Sequence[Step]) -> Refusal | None:

@@ -94,7 +94,11 @@ def _read(seen: Observation) -> Status:
         status = status.model_copy(update={"attempt": seen.commands.attempt})
     if isinstance(seen.route, RouteSeen) and status.phase not in (None, Phase.PENDING):
         weights = status.weights.model_copy(
-            update={"declared": seen.route.declared, "declared_at": seen.now}
+            update={
+                "declared": seen.route.declared,
+                "declared_at": seen.now,
+                "delivery_seconds": seen.route.delivery_seconds or None,
+            }
         )
         status = status.model_copy(update={"weights": weights})
     return status

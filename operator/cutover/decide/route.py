@@ -63,6 +63,10 @@ class RouteSeen:
     """Field manager of the newest change to the route's spec."""
     claim_text: str | None = None
     """The annotation as written, for the patch's test."""
+    whole: int | None = None
+    """What the two numbers of a rule always add up to on this kind of route; None: they may be any."""
+    delivery_seconds: float = 0.0
+    """How long a change takes to reach every client once it is accepted: 0 at proxies, what caches keep in DNS."""
 
     @property
     def declared(self) -> float | None:

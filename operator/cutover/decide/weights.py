@@ -55,8 +55,13 @@ def shows(seen: Sequence[RuleWeights], original: Sequence[RuleWeights], weight: 
     return matches(known, original, weight)
 
 
-def inexpressible(original: Sequence[RuleWeights], weights: Sequence[int]) -> str | None:
-    """Return a sentence naming the first weight that the route's numbers cannot express."""
+def inexpressible(
+    original: Sequence[RuleWeights], weights: Sequence[int], whole: int | None = None
+) -> str | None:
+    """Return a sentence naming the first weight that the route's numbers cannot express.
+
+    ``whole``: what the two numbers of a rule always add up to on this kind of route.
+    """
     for rule in original:
         total = rule.source + rule.target
         if total == 0:
@@ -64,12 +69,21 @@ def inexpressible(original: Sequence[RuleWeights], weights: Sequence[int]) -> st
                 f"rule {rule.rule} of the route sends nothing to either backend (both weights are 0):"
                 " give the source backend a weight, for example 100"
             )
-        if rule.others == 0:
+        if rule.others == 0 and whole is None:
             continue
+        shared = total if rule.others or whole is None else whole
         for weight in weights:
-            if total * weight % 100:
-                return _sentence(rule, weight, weights)
+            if shared * weight % 100:
+                return _sentence(rule, weight, weights) if rule.others else _coarse(shared, weight)
     return None
+
+
+def _coarse(whole: int, weight: int) -> str:
+    finest = 100 // gcd(whole, 100)
+    return (
+        f"100 % is {whole} in the route's numbers, and {weight} % of that is no whole number:"
+        f" use weights that are multiples of {finest}, or a route whose numbers are finer"
+    )
 
 
 def _rule_at(rule: RuleWeights, weight: int) -> RuleWeights:

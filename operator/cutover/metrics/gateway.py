@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cutover.api.gates import Gate
-from cutover.api.traffic import Gateway, HttpRoute
+from cutover.api.traffic import Gateway, Route
 from cutover.decide.past import PastQuestion
 from cutover.decide.readings import Gap, Reading, SideReading, Value, WindowReading, gateway_key
 from cutover.judge.evidence import Count
@@ -21,10 +21,10 @@ from cutover.metrics.quantities import times_of
 from cutover.metrics.questions import ask_gateway
 
 
-def backend_matchers(gateway: Gateway, route: HttpRoute, namespace: str, *, name: str) -> str:
+def backend_matchers(gateway: Gateway, route: Route, namespace: str, *, name: str) -> str:
     """Write the matchers that tell the ``name``'s (source or target) backend from all others."""
     given = {"source": gateway.source_matchers, "target": gateway.target_matchers}[name]
-    backend = {"source": route.source_backend, "target": route.target_backend}[name]
+    backend = dict(zip(("source", "target"), route.backends, strict=True))[name]
     written = GATEWAYS[gateway.profile].backend
     if given is not None or written is None:  # without either, the definition refuses the spec
         return promql.rendered(given or {})

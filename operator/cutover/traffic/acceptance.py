@@ -1,4 +1,4 @@
-"""PURE: whether the gateways took the route as it is written now, and who wrote it last."""
+"""PURE: whether the gateways took a route of Gateway API as it is written now."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,20 +26,6 @@ def refusal(route: Mapping[str, Any]) -> str:
             if why:
                 return f"{name} {why}"
     return ""
-
-
-def last_manager(metadata: Mapping[str, Any]) -> str:
-    """Return the field manager that changed the route's rules last; empty where nobody is named."""
-    owners = [
-        (str(entry.get("time") or ""), str(entry.get("manager") or ""))
-        for entry in metadata.get("managedFields") or ()
-        if not entry.get("subresource") and _owns_rules(entry.get("fieldsV1") or {})
-    ]
-    return max(owners)[1] if owners else ""
-
-
-def _owns_rules(fields: Mapping[str, Any]) -> bool:
-    return "f:rules" in (fields.get("f:spec") or {})
 
 
 def _key(reference: Mapping[str, Any], namespace: str) -> Key:

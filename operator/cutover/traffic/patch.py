@@ -6,23 +6,17 @@ passes where nothing is there; RFC 6902 does not say so, Kubernetes does, and a 
 it to that.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from cutover.api import CLAIM
-from cutover.decide.route import RuleWeights
 from cutover.ports import RouteChange
-from cutover.traffic.backends import Entry, Place
 from cutover.traffic.claim import to_text
-from cutover.traffic.seen import HttpRouteSeen
-
-Operation = dict[str, Any]
+from cutover.traffic.layout import Layout, Operation, Place, operation, pointer
+from cutover.traffic.seen import ObjectSeen
 
 _ANNOTATIONS = "/metadata/annotations"
-_CLAIM = f"{_ANNOTATIONS}/{CLAIM.replace('~', '~0').replace('/', '~1')}"
+_CLAIM = _ANNOTATIONS + pointer([CLAIM])
 
 
-def build_patch(seen: HttpRouteSeen, change: RouteChange) -> list[Operation] | str:
+def build_patch(seen: ObjectSeen, change: RouteChange, layout: Layout) -> list[Operation] | str:
     """Return the operations, or a sentence when the change names a rule that was not seen."""
     places = {place.rule: place for place in seen.places}
     for wanted in change.weights:
@@ -35,53 +29,30 @@ def build_patch(seen: HttpRouteSeen, change: RouteChange) -> list[Operation] | s
     operations = [each for place, _ in pairs for each in _tests(place)]
     operations.append(_test_claim(seen))
     if change.pinned:
-        operations.append(_operation("replace", "/metadata/resourceVersion", seen.resource_version))
-    operations += [each for place, wanted in pairs for each in _weights(place, wanted)]
+        operations.append(operation("replace", "/metadata/resourceVersion", seen.resource_version))
+    operations += [each for place, wanted in pairs for each in layout.numbers(place, wanted)]
     return operations + _claim(seen, None if change.claim is None else to_text(change.claim))
 
 
 def _tests(place: Place) -> list[Operation]:
     return [
-        _operation("test", f"{_path(place, entry)}/{name}", value)
+        operation("test", path, value)
         for entry in (*place.sources, *place.targets)
-        for name, value in entry.identity
+        for path, value in entry.tests
     ]
 
 
-def _test_claim(seen: HttpRouteSeen) -> Operation:
+def _test_claim(seen: ObjectSeen) -> Operation:
     if seen.claim_text is None and not seen.annotated:
-        return _operation("test", _ANNOTATIONS, None)
-    return _operation("test", _CLAIM, seen.claim_text)
+        return operation("test", _ANNOTATIONS, None)
+    return operation("test", _CLAIM, seen.claim_text)
 
 
-def _weights(place: Place, wanted: RuleWeights) -> list[Operation]:
-    return [
-        *_side(place, place.sources, wanted.source),
-        *_side(place, place.targets, wanted.target),
-    ]
-
-
-def _side(place: Place, entries: Sequence[Entry], weight: int) -> list[Operation]:
-    """Give the weight to the first entry; a repeated backend's other entries get nothing."""
-    return [
-        _operation("add", f"{_path(place, entry)}/weight", 0 if position else weight)
-        for position, entry in enumerate(entries)
-    ]
-
-
-def _claim(seen: HttpRouteSeen, text: str | None) -> list[Operation]:
+def _claim(seen: ObjectSeen, text: str | None) -> list[Operation]:
     if text == seen.claim_text:
         return []
     if text is None:
         return [{"op": "remove", "path": _CLAIM}]
     if not seen.annotated:
-        return [_operation("add", _ANNOTATIONS, {CLAIM: text})]
-    return [_operation("add", _CLAIM, text)]
-
-
-def _path(place: Place, entry: Entry) -> str:
-    return f"/spec/rules/{place.rule}/backendRefs/{entry.index}"
-
-
-def _operation(kind: str, path: str, value: Any) -> Operation:
-    return {"op": kind, "path": path, "value": value}
+        return [operation("add", _ANNOTATIONS, {CLAIM: text})]
+    return [operation("add", _CLAIM, text)]

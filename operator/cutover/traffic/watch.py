@@ -1,4 +1,4 @@
-"""One stream of HTTPRoute changes per cluster and namespace, shared by every rollout there.
+"""One stream of changes per cluster, namespace and kind of route, shared by every rollout there.
 
 A watch only makes looks earlier and cheaper. Whoever needs to be sure asks the API server, and
 every write demands what was looked at.
@@ -26,7 +26,7 @@ Object = Mapping[str, Any]
 
 
 class RouteWatch:
-    """The HTTPRoutes of one namespace, as the newest event or list has them."""
+    """One kind's objects of one namespace, as the newest event or list has them."""
 
     def __init__(self, connection: Connection, path: str, silence: float = SILENCE) -> None:
         self._connection = connection
@@ -130,7 +130,7 @@ class RouteWatch:
             return
         self._failures += 1
         if self._failures == 3:
-            log.warning("HTTPRoutes cannot be watched, each look asks: %s", failed.message)
+            log.warning("routes cannot be watched, each look asks: %s", failed.message)
         longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**self._failures)
         await asyncio.sleep(longest * random.uniform(0.5, 1))  # noqa: S311 - spreads retries
 
@@ -147,14 +147,13 @@ class RouteWatches:
         self._running: dict[tuple[Connection, str], tuple[RouteWatch, asyncio.Task[None]]] = {}
 
     def subscribe(
-        self, connection: Connection, namespace: str, name: str, callback: Callback
+        self, connection: Connection, collection: str, name: str, callback: Callback
     ) -> tuple[RouteWatch, Callable[[], None]]:
-        """Return the watch, and what ends this subscription."""
-        key = (connection, namespace)
+        """Return the watch of a collection (its path), and what ends this subscription."""
+        key = (connection, collection)
         if key not in self._running:
-            path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes"
-            watch = RouteWatch(connection, path, self._silence)
-            task = asyncio.get_running_loop().create_task(watch.run(), name=f"watch {namespace}")
+            watch = RouteWatch(connection, collection, self._silence)
+            task = asyncio.get_running_loop().create_task(watch.run(), name=f"watch {collection}")
             self._running[key] = (watch, task)
         watch, task = self._running[key]
         unsubscribe = watch.subscribe(name, callback)

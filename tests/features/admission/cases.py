@@ -162,9 +162,41 @@ def dataset(here: str, put: Callable[[Json], Json]) -> list[Case]:
 SAME = {"address": "http://p:9090", "matchers": {"cluster": "one"}}
 
 
-def backends(source: Json, target: Json) -> Json:
-    both = {"sourceBackend": {"name": "chat"} | source, "targetBackend": {"name": "chat"} | target}
-    return at("spec.traffic.httpRoute", both)
+ROUTE = {"name": "chat", "sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}}
+
+
+def equal_backends(here: str) -> Case:
+    """A route of Gateway API: HTTPRoute or GRPCRoute."""
+
+    def backends(source: Json, target: Json) -> Json:
+        both = {
+            "name": "chat",
+            "sourceBackend": {"name": "chat"} | source,
+            "targetBackend": {"name": "chat"} | target,
+        }
+        return spec({"traffic": {"httpRoute": None, here.rpartition(".")[2]: both}})
+
+    return Case(
+        f"equal backends of {here}",
+        here,
+        "sourceBackend and targetBackend name the same backend: name two",
+        [
+            backends({}, {}),
+            backends({"kind": "Service"}, {}),
+            backends({"group": ""}, {}),
+            backends({"port": 8000}, {}),
+            backends({"port": 8000}, {"port": 8000}),
+            backends({"namespace": "a", "kind": "X"}, {"namespace": "a", "kind": "X"}),
+        ],
+        [
+            backends({}, {"name": "other"}),
+            backends({"namespace": "a"}, {"namespace": "b"}),
+            backends({}, {"namespace": "b"}),
+            backends({}, {"group": "multicluster.x-k8s.io", "kind": "ServiceImport"}),
+            backends({"kind": "Backend"}, {}),
+            backends({"port": 8000}, {"port": 8001}),
+        ],
+    )
 
 
 STATIC: list[Case] = [
@@ -239,26 +271,13 @@ STATIC: list[Case] = [
         [custom({"latencies": [{"metric": m, "buckets": QUERY} for m in ("EndToEnd", "First")]})],
     ),
     Case(
-        "equal backends",
-        "spec.traffic.httpRoute",
-        "sourceBackend and targetBackend name the same backend: name two",
-        [
-            backends({}, {}),
-            backends({"kind": "Service"}, {}),
-            backends({"group": ""}, {}),
-            backends({"port": 8000}, {}),
-            backends({"port": 8000}, {"port": 8000}),
-            backends({"namespace": "a", "kind": "X"}, {"namespace": "a", "kind": "X"}),
-        ],
-        [
-            backends({}, {"name": "other"}),
-            backends({"namespace": "a"}, {"namespace": "b"}),
-            backends({}, {"namespace": "b"}),
-            backends({}, {"group": "multicluster.x-k8s.io", "kind": "ServiceImport"}),
-            backends({"kind": "Backend"}, {}),
-            backends({"port": 8000}, {"port": 8001}),
-        ],
+        "exactly one route",
+        "spec.traffic",
+        "name exactly one route whose weights are moved: httpRoute, grpcRoute",
+        [at("spec.traffic.httpRoute", None), at("spec.traffic.grpcRoute", ROUTE)],
+        [spec({"traffic": {"httpRoute": None, "grpcRoute": ROUTE}})],
     ),
+    *(equal_backends(f"spec.traffic.{each}") for each in ("httpRoute", "grpcRoute")),
     Case(
         "weights fall",
         "spec.steps",

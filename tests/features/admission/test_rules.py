@@ -132,7 +132,6 @@ def test_all_else_stays_editable_under_way(rollouts: Rollouts) -> None:
 
 
 STRUCTURE = [
-    ("no route", at("spec.traffic.httpRoute", None), "spec.traffic.httpRoute"),
     ("no matchers", at("spec.source.prometheus.matchers", {"cluster": None}), "matchers"),
     (
         "nine matchers",

@@ -3,6 +3,8 @@
 from tests.features.admission.case import Case
 from tests.features.admission.rollouts import Json, at, spec
 
+ROUTE = {"name": "chat", "sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}}
+
 
 def rolled_back(edit: Json) -> Json:
     return spec({"attempt": 3} | edit)
@@ -94,6 +96,7 @@ TRANSITIONS: list[Case] = [
             at("spec.traffic.httpRoute.name", "other"),
             at("spec.traffic.httpRoute.targetBackend", {"name": "other"}),
             at("spec.traffic.httpRoute.rules", [0]),
+            spec({"traffic": {"httpRoute": None, "grpcRoute": ROUTE}}),
         ],
         [
             at("spec.traffic.onOverride", "Pause"),

@@ -117,6 +117,7 @@ def test_lists_say_who_may_own_an_entry() -> None:
         "spec.guards.disabled": "set",
         "spec.steps": "atomic",
         "spec.steps[].gates": "set",
+        "spec.traffic.grpcRoute.rules": "set",
         "spec.traffic.httpRoute.rules": "set",
     }
 

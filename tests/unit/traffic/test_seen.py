@@ -9,11 +9,13 @@ from cutover.api import CLAIM
 from cutover.api.traffic import HttpRoute
 from cutover.decide.route import Claim, RuleWeights
 from cutover.traffic.claim import to_text
-from cutover.traffic.seen import HttpRouteSeen, see
+from cutover.traffic.gatewayapi import gateway_layout
+from cutover.traffic.seen import ObjectSeen, see
 
 WANTED = HttpRoute.model_validate(
     {"name": "chat", "sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}}
 )
+LAYOUT = gateway_layout(WANTED)
 OURS = Claim("cl", "ns", "chat", "u", 1, 3, (RuleWeights(0, 100, 0),))
 
 
@@ -49,7 +51,7 @@ def route(
 
 
 def test_everything_is_read() -> None:
-    seen = see(route(parent(*GOOD)), WANTED)
+    seen = see(route(parent(*GOOD)), LAYOUT)
     assert seen.rules == (RuleWeights(0, 9, 1),)
     assert (seen.resource_version, seen.generation) == ("7", 4)
     assert (seen.claim, seen.claim_text, seen.annotated) == (OURS, to_text(OURS), True)
@@ -87,7 +89,7 @@ def test_everything_is_read() -> None:
     ],
 )
 def test_not_accepted(parents: list[dict[str, Any]], words: str) -> None:
-    seen = see(route(*parents), WANTED)
+    seen = see(route(*parents), LAYOUT)
     assert not seen.accepted
     assert words in seen.acceptance
 
@@ -104,7 +106,7 @@ def test_not_accepted(parents: list[dict[str, Any]], words: str) -> None:
 )
 def test_the_same_parent(wanted: dict[str, Any], answered: dict[str, Any]) -> None:
     assert see(
-        route(parent(*GOOD, **answered), wanted=({"name": "edge", **wanted},)), WANTED
+        route(parent(*GOOD, **answered), wanted=({"name": "edge", **wanted},)), LAYOUT
     ).accepted
 
 
@@ -114,21 +116,21 @@ def test_the_same_parent(wanted: dict[str, Any], answered: dict[str, Any]) -> No
     ids=str,
 )
 def test_another_parent_says_nothing(answered: dict[str, Any]) -> None:
-    assert not see(route(parent(*GOOD, **answered)), WANTED).accepted
+    assert not see(route(parent(*GOOD, **answered)), LAYOUT).accepted
 
 
 def test_every_parent_must_accept() -> None:
     wanted = ({"name": "edge"}, {"name": "inside"})
-    one = see(route(parent(*GOOD), wanted=wanted), WANTED)
+    one = see(route(parent(*GOOD), wanted=wanted), LAYOUT)
     assert "Gateway inside has not answered" in one.acceptance
-    assert see(route(parent(*GOOD), parent(*GOOD, name="inside"), wanted=wanted), WANTED).accepted
+    assert see(route(parent(*GOOD), parent(*GOOD, name="inside"), wanted=wanted), LAYOUT).accepted
 
 
 def test_a_route_without_parents_or_status_is_not_accepted() -> None:
-    assert "names no gateway" in see(route(wanted=()), WANTED).acceptance
+    assert "names no gateway" in see(route(wanted=()), LAYOUT).acceptance
     bare = route()
     del bare["status"]
-    assert not see(bare, WANTED).accepted
+    assert not see(bare, LAYOUT).accepted
 
 
 def entry(manager: str, at: str, fields: dict[str, Any], **more: str) -> dict[str, Any]:
@@ -144,14 +146,14 @@ def test_the_last_manager_is_the_newest_owner_of_the_rules() -> None:
         entry("labeller", "2026-01-01T00:00:09Z", {"f:metadata": {}}),
         entry("contour", "2026-01-01T00:00:09Z", rules, subresource="status"),
     ]
-    assert see(document, WANTED).last_manager == "argocd"
-    assert see(route(), WANTED).last_manager == ""
+    assert see(document, LAYOUT).last_manager == "argocd"
+    assert see(route(), LAYOUT).last_manager == ""
 
 
 def test_a_claim_that_cannot_be_read_is_a_problem_with_the_way_out() -> None:
     document = route(parent(*GOOD))
     document["metadata"]["annotations"] = {CLAIM: "mine"}
-    seen = see(document, WANTED)
+    seen = see(document, LAYOUT)
     assert (seen.problem_reason, seen.claim, seen.claim_text) == ("ClaimUnreadable", None, "mine")
     assert "kubectl annotate httproute -n ns chat cutover.dev/claim-" in str(seen.problem)
     assert seen.rules == (RuleWeights(0, 9, 1),)
@@ -160,5 +162,5 @@ def test_a_claim_that_cannot_be_read_is_a_problem_with_the_way_out() -> None:
 def test_reading_changes_nothing() -> None:
     document = route(parent(*GOOD))
     before = deepcopy(document)
-    assert isinstance(see(document, WANTED), HttpRouteSeen)
+    assert isinstance(see(document, LAYOUT), ObjectSeen)
     assert document == before

@@ -1,60 +1,78 @@
-"""PURE: where a route names the two backends, and what is wrong when it does not.
+"""PURE: HTTPRoute and GRPCRoute of Gateway API: where they name the two backends.
 
 Two references mean the same backend when name, group, kind, namespace and port agree, with Gateway
-API's defaults filled in; a port that the rollout does not name may be any.
+API's defaults filled in; a port that the rollout does not name may be any. So a backend may be a
+Service, a ServiceImport, an InferencePool or any other kind that the gateway knows.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cutover.api.traffic import BackendRef, HttpRoute
+from cutover.api.traffic import BackendRef, GatewayRoute
 from cutover.decide.route import RuleWeights
-
-BACKEND_NOT_FOUND = "BackendNotFound"
-RULE_NOT_COVERED = "RuleNotCovered"
-BACKEND_REPEATED = "BackendRepeated"
+from cutover.traffic.acceptance import refusal
+from cutover.traffic.layout import (
+    BACKEND_NOT_FOUND,
+    BACKEND_REPEATED,
+    RULE_NOT_COVERED,
+    Entry,
+    Found,
+    Kind,
+    Object,
+    Operation,
+    Place,
+    Problem,
+    pointer,
+    weights_written,
+)
 
 _IDENTIFYING = ("group", "kind", "name", "namespace", "port")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of a rule's backendRefs."""
+class GatewayLayout:
+    """A route of Gateway API: the rules' backendRefs carry the weights."""
 
-    index: int
-    weight: int
-    identity: tuple[tuple[str, Any], ...]
-    """The identifying fields as they are written, for the patch's tests."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one rule names the two backends. More than one entry a side is a problem."""
-
-    rule: int
-    sources: tuple[Entry, ...]
-    targets: tuple[Entry, ...]
-    others: int
+    kind: Kind
+    wanted: GatewayRoute
+    owned = ("f:spec", "f:rules")
 
     @property
-    def weights(self) -> RuleWeights:
-        """The weights of the rule as the decision sees them."""
-        source = sum(each.weight for each in self.sources)
-        target = sum(each.weight for each in self.targets)
-        return RuleWeights(self.rule, source, target, self.others)
+    def name(self) -> str:
+        """Name of the route."""
+        return self.wanted.name
+
+    @property
+    def field(self) -> str:
+        """Where a spec names it."""
+        return self.wanted.field
+
+    def find(self, seen: Object) -> Found:
+        """Read the rules that name both backends, and what every parent says of the route."""
+        rules = (seen.get("spec") or {}).get("rules") or ()
+        places, problem = find_places(rules, self.wanted, seen["metadata"]["namespace"])
+        return Found(places, problem, refusal(seen))
+
+    def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
+        """Write both weights."""
+        return weights_written(place, wanted)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why nothing may be raised on this route."""
+def gateway_layout(wanted: GatewayRoute) -> GatewayLayout:
+    """Return the layout of the kind that was named."""
+    kind = Kind(
+        "gateway.networking.k8s.io",
+        "v1",
+        f"{wanted.kind.lower()}s",
+        wanted.kind,
+        "install Gateway API",
+    )
+    return GatewayLayout(kind, wanted)
 
-    reason: str
-    message: str
 
-
-def find(
-    rules: Sequence[Mapping[str, Any]], wanted: HttpRoute, namespace: str
+def find_places(
+    rules: Sequence[Mapping[str, Any]], wanted: GatewayRoute, namespace: str
 ) -> tuple[tuple[Place, ...], Problem | None]:
     """Return the rules that name both backends, and the first problem.
 
@@ -77,12 +95,12 @@ def describe(backend: BackendRef, namespace: str) -> str:
     return f"{backend.kind or 'Service'} {place}{backend.name}{port}"
 
 
-def _place(index: int, rule: Mapping[str, Any], wanted: HttpRoute, namespace: str) -> Place:
+def _place(index: int, rule: Mapping[str, Any], wanted: GatewayRoute, namespace: str) -> Place:
     sources: list[Entry] = []
     targets: list[Entry] = []
     others = 0
     for position, reference in enumerate(rule.get("backendRefs") or ()):
-        entry = _entry(position, reference)
+        entry = _entry(index, position, reference)
         if _is_same(reference, wanted.source_backend, namespace):
             sources.append(entry)
         elif _is_same(reference, wanted.target_backend, namespace):
@@ -92,10 +110,11 @@ def _place(index: int, rule: Mapping[str, Any], wanted: HttpRoute, namespace: st
     return Place(index, tuple(sources), tuple(targets), others)
 
 
-def _entry(position: int, reference: Mapping[str, Any]) -> Entry:
-    identity = tuple((name, reference[name]) for name in _IDENTIFYING if name in reference)
+def _entry(rule: int, position: int, reference: Mapping[str, Any]) -> Entry:
+    at = ("spec", "rules", rule, "backendRefs", position)
+    tests = [(pointer((*at, key)), reference[key]) for key in _IDENTIFYING if key in reference]
     weight = reference.get("weight")
-    return Entry(position, 1 if weight is None else int(weight), identity)
+    return Entry(pointer((*at, "weight")), 1 if weight is None else int(weight), tuple(tests))
 
 
 def _is_same(reference: Mapping[str, Any], backend: BackendRef, namespace: str) -> bool:
@@ -111,7 +130,7 @@ def _is_same(reference: Mapping[str, Any], backend: BackendRef, namespace: str) 
 def _problem(
     rules: Sequence[Mapping[str, Any]],
     places: Sequence[Place],
-    wanted: HttpRoute,
+    wanted: GatewayRoute,
     namespace: str,
 ) -> Problem | None:
     source = describe(wanted.source_backend, namespace)
@@ -120,7 +139,7 @@ def _problem(
     if beyond:
         return Problem(
             RULE_NOT_COVERED,
-            f"spec.traffic.httpRoute.rules lists rule {min(beyond)}, but the route has only"
+            f"{wanted.field}.rules lists rule {min(beyond)}, but the route has only"
             f" {len(rules)} (counted from 0): correct the list",
         )
     for side, field, found in (
@@ -131,7 +150,7 @@ def _problem(
             return Problem(
                 BACKEND_NOT_FOUND,
                 f"no rule of the route names {side}: add it to backendRefs with weight 0"
-                f" or correct spec.traffic.httpRoute.{field}",
+                f" or correct {wanted.field}.{field}",
             )
     for place in places:
         problem = _problem_of_rule(place, _called(place.rule, rules), source, target, wanted)
@@ -141,25 +160,25 @@ def _problem(
 
 
 def _problem_of_rule(
-    place: Place, rule: str, source: str, target: str, wanted: HttpRoute
+    place: Place, rule: str, source: str, target: str, wanted: GatewayRoute
 ) -> Problem | None:
     for side, entries in ((source, place.sources), (target, place.targets)):
         if len(entries) > 1:
             return Problem(
                 BACKEND_REPEATED,
                 f"{rule} names {side} {len(entries)} times:"
-                " keep one entry, or name the backend's port in spec.traffic.httpRoute",
+                f" keep one entry, or name the backend's port in {wanted.field}",
             )
     if place.sources and not place.targets:
         return Problem(
             RULE_NOT_COVERED,
             f"{rule} names {source} but not {target}: add {target} with weight 0,"
-            " or list the rules meant in spec.traffic.httpRoute.rules",
+            f" or list the rules meant in {wanted.field}.rules",
         )
     if wanted.rules is not None and not (place.sources and place.targets):
         return Problem(
             RULE_NOT_COVERED,
-            f"{rule} is listed in spec.traffic.httpRoute.rules but does not name both {source}"
+            f"{rule} is listed in {wanted.field}.rules but does not name both {source}"
             f" and {target}: add the missing one or correct the list",
         )
     return None

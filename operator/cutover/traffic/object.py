@@ -1,43 +1,39 @@
-"""`ports.Router` for a Gateway API HTTPRoute."""
+"""`ports.Router` for any kind of object that splits traffic by weights; a `Layout` knows the kind."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cutover.api.traffic import HttpRoute
 from cutover.clusters.answers import Answer, Failed, Ok, Reason
 from cutover.clusters.connection import DEADLINE, JSON_PATCH, Connection
 from cutover.decide.route import Route, RouteGone, RouteSeen, RouteUnreadable
 from cutover.decide.weights import inexpressible
 from cutover.ports import Conflict, NotWritten, RouteChange, WriteResult, Written
-from cutover.traffic.acceptance import last_manager
+from cutover.traffic.layout import Kind, Layout, last_manager
 from cutover.traffic.patch import build_patch
-from cutover.traffic.seen import HttpRouteSeen, see
+from cutover.traffic.seen import ObjectSeen, see
 from cutover.traffic.watch import RouteWatch
 
-GROUP = "gateway.networking.k8s.io"
-VERSION = "v1"
-PLURAL = "httproutes"
 MANAGER = {"fieldManager": "cutover"}
 
 MOST_TRUST = 30.0
 """Seconds for which a watch alone is believed before the API server is asked again."""
 
 
-class HttpRouteRouter:
-    """One HTTPRoute's weights. Keep the instance while a rollout lives: it knows its newest look."""
+class ObjectRouter:
+    """One object's weights. Keep the instance while a rollout lives: it knows its newest look."""
 
     def __init__(
         self,
         connection: Connection,
         namespace: str,
-        wanted: HttpRoute,
+        layout: Layout,
         watch: RouteWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._namespace = namespace
-        self._wanted = wanted
+        self._layout = layout
         self._watch = watch
         self._clock = clock
         self._asked_at = float("-inf")
@@ -51,21 +47,21 @@ class HttpRouteRouter:
         """
         watched = self._from_watch()
         if watched is not None:
-            return see(watched, self._wanted)
+            return see(watched, self._layout)
         answer = await self._connection.get(self._path, deadline=deadline)
         if isinstance(answer, Failed):
             return await self._unread(answer, deadline)
         self._asked_at = self._clock()
         self._newest = answer.body["metadata"]["resourceVersion"]
-        return see(answer.body, self._wanted)
+        return see(answer.body, self._layout)
 
     async def write(
         self, seen: RouteSeen, change: RouteChange, *, deadline: float = DEADLINE
     ) -> WriteResult:
         """Write once; never retries."""
-        if not isinstance(seen, HttpRouteSeen):
-            raise TypeError("write() needs what look() of an HTTPRoute returned")
-        operations = build_patch(seen, change)
+        if not isinstance(seen, ObjectSeen):
+            raise TypeError("write() needs what its own look() returned")
+        operations = build_patch(seen, change, self._layout)
         if isinstance(operations, str):
             return NotWritten(str(Reason.REFUSED), operations)
         answer = await self._connection.patch(
@@ -79,23 +75,27 @@ class HttpRouteRouter:
 
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
         """Return a sentence naming the first weight that the route's numbers cannot express."""
-        return inexpressible(seen.rules, weights)
+        return inexpressible(seen.rules, weights, seen.whole)
 
     def own_echo(self) -> RouteSeen | None:
         """Return the watch's newest copy if its weights are those that we wrote."""
-        cached = self._watch.cached(self._wanted.name) if self._watch is not None else None
-        if cached is None or last_manager(cached["metadata"]) != MANAGER["fieldManager"]:
+        cached = self._watch.cached(self._layout.name) if self._watch is not None else None
+        if cached is None or not self._is_ours(cached):
             return None
-        return see(cached, self._wanted)
+        return see(cached, self._layout)
 
     @property
     def _path(self) -> str:
-        return f"/apis/{GROUP}/{VERSION}/namespaces/{self._namespace}/{PLURAL}/{self._wanted.name}"
+        return f"{self._layout.kind.collection(self._namespace)}/{self._layout.name}"
+
+    def _is_ours(self, cached: Mapping[str, Any]) -> bool:
+        manager = last_manager(cached["metadata"], self._layout.owned)
+        return manager == MANAGER["fieldManager"]
 
     def _from_watch(self) -> Mapping[str, Any] | None:
         if self._watch is None or self._clock() - self._asked_at > MOST_TRUST:
             return None
-        cached = self._watch.cached(self._wanted.name)
+        cached = self._watch.cached(self._layout.name)
         if cached is None or not _is_as_new(cached["metadata"]["resourceVersion"], self._newest):
             return None
         return cached
@@ -105,8 +105,8 @@ class HttpRouteRouter:
             return RouteUnreadable(str(failed.reason), failed.message)
         if failed.from_api_server:
             return RouteGone(
-                f"HTTPRoute {self._namespace}/{self._wanted.name} does not exist in the"
-                f" {self._connection.name}: create it, or correct spec.traffic.httpRoute.name"
+                f"{self._layout.kind.name} {self._namespace}/{self._layout.name} does not exist in the"
+                f" {self._connection.name}: create it, or correct {self._layout.field}.name"
             )
         return await self._without_kind(failed, deadline)
 
@@ -116,18 +116,19 @@ class HttpRouteRouter:
         A 404 without a Status may come from a proxy or from an API server that is starting; a
         rollout that is being deleted would give up the way back for it.
         """
-        kinds = await self._connection.get(f"/apis/{GROUP}/{VERSION}", deadline=deadline)
-        if _names(kinds, "resources", PLURAL) is False:
-            return _kind_gone(self._connection)
+        kind = self._layout.kind
+        kinds = await self._connection.get(kind.root, deadline=deadline)
+        if _names(kinds, "resources", kind.plural) is False:
+            return _kind_gone(self._connection, kind)
         groups = await self._connection.get("/apis", deadline=deadline)
-        if _names(groups, "groups", GROUP) is False:
-            return _kind_gone(self._connection)
+        if kind.group and _names(groups, "groups", kind.group) is False:
+            return _kind_gone(self._connection, kind)
         return RouteUnreadable(str(Reason.UNREACHABLE), failed.message)
 
 
-def _kind_gone(connection: Connection) -> RouteGone:
+def _kind_gone(connection: Connection, kind: Kind) -> RouteGone:
     return RouteGone(
-        f"the {connection.name} serves no HTTPRoutes of {GROUP}/{VERSION}: install Gateway API"
+        f"the {connection.name} serves no {kind.name}s of {kind.served_as}: {kind.install}"
     )
 
 

@@ -1,0 +1,168 @@
+"""PURE: what a router has to know of one kind of object: where it lives and where the numbers stand.
+
+A new kind is one file with one `Layout`. `cutover.traffic.object` does everything else with it:
+reading, watching, the claim, the patch and what goes wrong on the way.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cutover.decide.route import RuleWeights
+
+Object = Mapping[str, Any]
+Operation = dict[str, Any]
+"""One operation of a JSON Patch (RFC 6902)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of object in the words of its API server."""
+
+    group: str
+    """Empty: core."""
+    version: str
+    plural: str
+    name: str
+    """As people call it: ``HTTPRoute``."""
+    install: str = ""
+    """What to do where the API server does not serve it: ``install Gateway API``."""
+
+    @property
+    def served_as(self) -> str:
+        """Group and version as an object's apiVersion has them."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def root(self) -> str:
+        """Path under which the API server lists the kinds of this group and version."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    @property
+    def typed(self) -> str:
+        """What kubectl understands, whatever else is installed: ``httproutes.gateway.networking.k8s.io``."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def collection(self, namespace: str) -> str:
+        """Path of this kind's objects in a namespace."""
+        return f"{self.root}/namespaces/{namespace}/{self.plural}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One side's number in one rule."""
+
+    pointer: str
+    """JSON pointer to the number in the object."""
+    weight: int
+    tests: tuple[tuple[str, Any], ...] = ()
+    """Pointers and what has to stand there still, so that the number is written to the same backend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one rule names the two backends. More than one entry a side is a problem."""
+
+    rule: int
+    sources: tuple[Entry, ...]
+    targets: tuple[Entry, ...]
+    others: int = 0
+
+    @property
+    def weights(self) -> RuleWeights:
+        """The weights of the rule as the decision sees them."""
+        source = sum(each.weight for each in self.sources)
+        target = sum(each.weight for each in self.targets)
+        return RuleWeights(self.rule, source, target, self.others)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why nothing may be raised on this route."""
+
+    reason: str
+    message: str
+
+
+BACKEND_NOT_FOUND = "BackendNotFound"
+RULE_NOT_COVERED = "RuleNotCovered"
+BACKEND_REPEATED = "BackendRepeated"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a layout finds in an object."""
+
+    places: tuple[Place, ...]
+    """Every rule that names both backends; beside a problem too, since a rollback has to be able to use them."""
+    problem: Problem | None = None
+    refused: str = ""
+    """Why the data plane has not taken the object as it is now; empty when it has, or when the kind cannot say."""
+    whole: int | None = None
+    """What the two numbers of a rule always add up to; None: they may be any."""
+    delivery_seconds: float = 0.0
+    """How long a change takes to reach every client once it is taken (caches of DNS); proxies: 0."""
+
+
+class Layout(Protocol):
+    """One kind of object that splits traffic by weights, and the two backends that are meant in it."""
+
+    @property
+    def kind(self) -> Kind:
+        """What to ask the API server for."""
+
+    @property
+    def name(self) -> str:
+        """Name of the object."""
+
+    @property
+    def field(self) -> str:
+        """Where a spec names it: ``spec.traffic.httpRoute``."""
+
+    @property
+    def owned(self) -> Sequence[str]:
+        """The keys of ``managedFields`` that lead to the weights: who changed them last is who changed this."""
+
+    def find(self, seen: Object) -> Found:
+        """Find both sides' numbers, what is wrong with them, and whether the data plane took them."""
+
+    def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
+        """Return the operations that write a rule's two numbers; usually `weights_written`."""
+
+
+def weights_written(place: Place, wanted: RuleWeights) -> list[Operation]:
+    """Write plain integers. A repeated backend's first entry gets the weight, its others nothing."""
+    return [
+        operation("add", entry.pointer, 0 if position else weight)
+        for entries, weight in ((place.sources, wanted.source), (place.targets, wanted.target))
+        for position, entry in enumerate(entries)
+    ]
+
+
+def operation(kind: str, path: str, value: Any) -> Operation:
+    """Return one operation of a JSON Patch."""
+    return {"op": kind, "path": path, "value": value}
+
+
+def pointer(parts: Iterable[str | int]) -> str:
+    """Write a JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
+
+
+def last_manager(metadata: Object, owned: Sequence[str]) -> str:
+    """Return the field manager that changed what lies under ``owned`` last; empty where nobody is named."""
+    owners = [
+        (str(entry.get("time") or ""), str(entry.get("manager") or ""))
+        for entry in metadata.get("managedFields") or ()
+        if not entry.get("subresource") and _owns(entry.get("fieldsV1") or {}, owned)
+    ]
+    return max(owners)[1] if owners else ""
+
+
+def _owns(fields: Object, owned: Sequence[str]) -> bool:
+    for key in owned:
+        found = fields.get(key)
+        if found is None:
+            return False
+        fields = found
+    return True

@@ -1,0 +1,16 @@
+"""PURE: which layout belongs to the router that a rollout names."""
+
+from typing import assert_never
+
+from cutover.api.traffic import GrpcRoute, HttpRoute, Route
+from cutover.traffic.gatewayapi import gateway_layout
+from cutover.traffic.layout import Layout
+
+
+def layout_of(route: Route) -> Layout:
+    """Return the layout of the one route that is named."""
+    match route:
+        case HttpRoute() | GrpcRoute():
+            return gateway_layout(route)
+        case _ as never:
+            assert_never(never)
