@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from cutover.api.traffic import HttpRoute
+from cutover.api.routes import HttpRoute
 from cutover.clusters.connection import Connection
 from cutover.decide.route import Claim, RuleWeights
 from cutover.ports import Conflict, RouteChange, Written

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from cutover.api.gates import Gate
-from cutover.api.traffic import Gateway, HttpRoute
+from cutover.api.routes import HttpRoute
+from cutover.api.traffic import Gateway
 from cutover.decide.readings import Gap, Missing, SideReading, WindowReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics.gateway import GatewayMetrics, backend_matchers

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cutover.api.traffic import HttpRoute
+from cutover.api.routes import HttpRoute
 from cutover.clusters.connection import Connection
 from cutover.traffic.gatewayapi import gateway_layout
 from cutover.traffic.object import ObjectRouter

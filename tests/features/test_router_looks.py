@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cutover.api.traffic import HttpRoute
+from cutover.api.routes import HttpRoute
 from cutover.decide.route import RouteGone, RouteUnreadable, RuleWeights
 from cutover.ports import Conflict, NotWritten, RouteChange, Written
 from cutover.traffic.gatewayapi import gateway_layout

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cutover.api.traffic import BackendRef, GatewayRoute
+from cutover.api.routes import BackendRef, GatewayRoute
 from cutover.decide.route import RuleWeights
 from cutover.traffic.acceptance import refusal
 from cutover.traffic.layout import (

@@ -2,7 +2,8 @@
 
 from typing import assert_never
 
-from cutover.api.traffic import GrpcRoute, HttpRoute, Route
+from cutover.api.routes import GrpcRoute, HttpRoute
+from cutover.api.traffic import Route
 from cutover.traffic.gatewayapi import gateway_layout
 from cutover.traffic.layout import Layout
 

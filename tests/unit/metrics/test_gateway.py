@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cutover.api.gates import Gate
-from cutover.api.traffic import BackendRef, Gateway, HttpRoute
+from cutover.api.routes import BackendRef, HttpRoute
+from cutover.api.traffic import Gateway
 from cutover.decide.readings import Gap, Missing, SideReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics.answers import Answer, Vector

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cutover.api.traffic import HttpRoute
+from cutover.api.routes import HttpRoute
 from cutover.decide.route import RuleWeights
 from cutover.traffic.gatewayapi import find_places
 

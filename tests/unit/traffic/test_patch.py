@@ -8,7 +8,7 @@ import jsonpatch
 import pytest
 
 from cutover.api import CLAIM
-from cutover.api.traffic import HttpRoute
+from cutover.api.routes import HttpRoute
 from cutover.decide.route import Claim, RuleWeights
 from cutover.ports import RouteChange
 from cutover.traffic.claim import to_text

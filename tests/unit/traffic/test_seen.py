@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cutover.api import CLAIM
-from cutover.api.traffic import HttpRoute
+from cutover.api.routes import HttpRoute
 from cutover.decide.route import Claim, RuleWeights
 from cutover.traffic.claim import to_text
 from cutover.traffic.gatewayapi import gateway_layout

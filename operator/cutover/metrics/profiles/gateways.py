@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cutover.api.traffic import BackendRef, GatewayProfile
+from cutover.api.routes import BackendRef
+from cutover.api.traffic import GatewayProfile
 from cutover.metrics import promql
 from cutover.metrics.profiles.names import MILLISECONDS, Counter, Latency, Names
 
