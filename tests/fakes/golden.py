@@ -13,8 +13,8 @@ from cutover.ports import SideName
 SILENT = Unanswered(Why.UNREACHABLE, "nobody is there")
 
 
-def items(count: int) -> tuple[Item, ...]:
-    return tuple(Item(f"item-{n}", n + 1, b"{}") for n in range(count))
+def items(count: int, label: str | None = None) -> tuple[Item, ...]:
+    return tuple(Item(f"item-{n}", n + 1, b"{}", label) for n in range(count))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class FakeEndpoints:
         repeats = round(self.total * repeat)
         fold = fold.begun("digest", self.total, repeats)
         left = round(seconds * self.per_second)
-        every = items(self.total)
+        every = items(self.total, "yes")
         while left > 0 and not fold.is_settled and fold.asked < self.total:
             left -= 1
             if fold.calibrated < repeats:

@@ -170,6 +170,11 @@ class Process:
             health=self._health(want, status, plan, target),
             values=self.world.sides.values(plan.gates) if plan and want.long_window else Values(),
             replays=self._replays(want),
+            results={
+                one.gate: self.world.results[one.gate]
+                for one in want.results
+                if one.gate in self.world.results
+            },
             latched=reason,
             latched_message=message,
             trouble=memory.trouble,

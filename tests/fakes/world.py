@@ -8,6 +8,7 @@ from typing import Any
 
 from cutover.api.status import Status
 from cutover.decide.decision import Said
+from cutover.decide.observation import ResultsSeen
 from cutover.decide.route import RuleWeights
 from tests.fakes.golden import FakeEndpoints
 from tests.fakes.process import Look, Process, Turn
@@ -58,6 +59,8 @@ class World:
         self.route = FakeRoute(tuple(rules))
         self.sides = FakeSides(start, rate=rate)
         self.endpoints = FakeEndpoints()
+        self.results: dict[str, ResultsSeen] = {}
+        """By gate: what both sides' evaluations wrote, or why it cannot be read."""
         self.owner_alive: bool | None = None
         """Of a rollout that holds a foreign claim."""
         self.events: list[tuple[datetime, Said]] = []

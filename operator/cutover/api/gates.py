@@ -179,6 +179,11 @@ class Gate(Wire):
         return self.kind in NEEDS_TRAFFIC and self.golden_drift is None
 
     @property
+    def reads_results(self) -> bool:
+        """Whether it is judged on what somebody else evaluated and wrote down."""
+        return self.holdout is not None and self.holdout.results is not None
+
+    @property
     def counts_requests(self) -> bool:
         """Whether it compares shares of bad requests."""
         return self.kind in COUNTS_REQUESTS

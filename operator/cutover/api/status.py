@@ -158,6 +158,7 @@ class PauseCause(StrEnum):
     REQUESTED = "Requested"
     INCONCLUSIVE = "Inconclusive"
     OUTAGE = "MetricsOutage"
+    RESULTS_UNREADABLE = "ResultsUnreadable"
     OVERRIDDEN = "TrafficOverridden"
     EMERGENCY_STOP = "EmergencyStop"
     CONTESTED = "TrafficContested"

@@ -1,5 +1,6 @@
 """ConfigMaps that a rollout names, in either side's cluster: read, never written."""
 
+import re
 from collections.abc import Mapping
 
 from cutover.clusters.answers import Failed, Ok, Reason
@@ -18,12 +19,19 @@ async def read_config_map(
             return {str(key): str(value) for key, value in values.items()}
         case Failed(reason=Reason.NOT_FOUND):
             return Gap(Missing.NO_DATA, f"{where} does not exist yet: it is waited for")
-        case Failed(reason=Reason.FORBIDDEN):
+        case Failed(reason=Reason.FORBIDDEN) as failed:
             return Gap(
-                Missing.UNAUTHORISED,
-                f"the operator may not read {where}: bind its account there to a role that may get it",
+                Missing.FORBIDDEN,
+                f"the operator may not read {where}: grant {_account(failed.message)} get on configmaps in"
+                f" namespace {namespace} there (manifests/remote/results.yaml)",
             )
-        case Failed(reason=Reason.UNAUTHORISED) as failed:
-            return Gap(Missing.UNAUTHORISED, failed.message)
-        case Failed() as failed:
-            return Gap(Missing.UNREACHABLE, f"{where} cannot be read: {failed.message}")
+        case Failed(reason=reason) as failed:
+            unknown = reason is Reason.UNAUTHORISED
+            missing = Missing.UNAUTHORISED if unknown else Missing.UNREACHABLE
+            return Gap(missing, f"{where} cannot be read: {failed.message}")
+
+
+def _account(said: str) -> str:
+    """Who was refused, where the API server tells."""
+    found = re.search(r'User "([^"]{1,200})"', said)
+    return found[1] if found else "its account"

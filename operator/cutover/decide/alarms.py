@@ -158,6 +158,19 @@ def _undelivered(status: Status, plan: Plan) -> str | None:
     return weights.delivery_message or "too few requests to see that the weight is delivered"
 
 
+def results_too_long(seen: Observation, status: Status, plan: Plan) -> str | None:
+    """What keeps evaluations made elsewhere from being used, where that has been so for ``outageLimit``."""
+    if status.pause is not None:
+        return None
+    limit = parse_duration(plan.analysis.outage_limit)
+    elsewhere = {gate.name for gate in plan.gates if gate.reads_results}
+    for gate in status.gates:
+        unused = gate.name in elsewhere and gate.verdict is Verdict.ERROR and not gate.only_reports
+        if unused and clocks.waited(gate.failing_since, seen.now) >= limit:
+            return gate.message
+    return None
+
+
 def outage_too_long(seen: Observation, status: Status, plan: Plan) -> bool:
     """Whether metrics have been unreadable for ``outageLimit``."""
     limit: timedelta = parse_duration(plan.analysis.outage_limit)

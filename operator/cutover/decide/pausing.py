@@ -52,6 +52,12 @@ def _own(seen: Observation, status: Status, plan: Plan) -> Status:
         limit = plan.analysis.outage_limit
         message = f"metrics have been unreadable for {limit}: mend them, then resume"
         return record.paused(status, PauseCause.OUTAGE, seen.now, message)
+    unread = alarms.results_too_long(seen, status, plan)
+    if unread is not None:
+        message = (
+            f"no result that can be used for {plan.analysis.outage_limit}: {unread}; then resume"
+        )
+        return record.paused(status, PauseCause.RESULTS_UNREADABLE, seen.now, message)
     undecided = alarms.unshown(status, plan)
     if undecided is not None:
         message = f"{undecided}: resume to ask again, or abort"
@@ -76,7 +82,12 @@ def resume(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
             return status
         case PauseCause.OUTAGE:
             return status.model_copy(update={"outage_since": None})
-        case PauseCause.INCONCLUSIVE | PauseCause.BOTH_WORSE | PauseCause.GATE_FAILED:
+        case (
+            PauseCause.INCONCLUSIVE
+            | PauseCause.BOTH_WORSE
+            | PauseCause.GATE_FAILED
+            | PauseCause.RESULTS_UNREADABLE
+        ):
             return _another_chance(seen, status, plan)
         case (
             PauseCause.OVERRIDDEN

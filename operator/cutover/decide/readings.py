@@ -25,6 +25,8 @@ class Missing(StrEnum):
     PARTIAL = "Partial"
     """The server warned that its answer is not whole."""
     UNAUTHORISED = "Unauthorised"
+    FORBIDDEN = "Forbidden"
+    """Known, and not allowed to read this."""
     UNREACHABLE = "Unreachable"
     """No answer in time, connection refused, 5xx, or no Prometheus at that address."""
     INVALID_QUERY = "InvalidQuery"

@@ -151,7 +151,7 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
     if source is None or target is None:
         return status
     if window is None:
-        return _outage(seen, status) if has_traffic(status) else status
+        return _outage(seen, status, plan) if has_traffic(status) else status
     analysis = analysis_in_force(plan, status)
     gathering = clocks.settled(status, analysis, seen.now)
     if gathering:
@@ -178,11 +178,13 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
     first = next((gate.message for gate in counted if gate.verdict is verdict), "")
     line = Look(at=seen.now, weight=status.weights.applied or 0, verdict=verdict, message=first)
     status = status.model_copy(update={"looks": [*status.looks, line][-MAX_LOOKS:]})
-    return _outage(seen, status)
+    return _outage(seen, status, plan)
 
 
-def _outage(seen: Observation, status: Status) -> Status:
+def _outage(seen: Observation, status: Status, plan: Plan) -> Status:
     """Note since when metrics cannot be read; forget it at the first full look that can read all.
+
+    Golden inputs and evaluations made elsewhere are no metrics: they have words of their own.
 
     A look of the guards alone ends no outage, where full looks are taken: a server that answers now
     and then would be told of at every look.
@@ -191,8 +193,12 @@ def _outage(seen: Observation, status: Status) -> Status:
         isinstance(one, Gap) and one.missing is not Missing.NO_DATA
         for one in (seen.source, seen.target)
     )
+    elsewhere = {gate.name for gate in plan.gates if gate.reads_results}
     blind = any(
-        one.verdict is Verdict.ERROR and not one.only_reports and one.replay is None
+        one.verdict is Verdict.ERROR
+        and not one.only_reports
+        and one.replay is None
+        and one.name not in elsewhere
         for one in status.gates
     )
     if unread or blind:

@@ -32,8 +32,16 @@ async def test_without_data_it_is_empty() -> None:
 
 CASES = [
     (Reason.NOT_FOUND, Missing.NO_DATA, "does not exist yet: it is waited for"),
-    (Reason.FORBIDDEN, Missing.UNAUTHORISED, "bind its account there to a role that may get it"),
-    (Reason.UNAUTHORISED, Missing.UNAUTHORISED, "said so"),
+    (
+        Reason.FORBIDDEN,
+        Missing.FORBIDDEN,
+        "grant its account get on configmaps in namespace ns there",
+    ),
+    (
+        Reason.UNAUTHORISED,
+        Missing.UNAUTHORISED,
+        "eval of the cluster of Secret ns/gke cannot be read: said so",
+    ),
     (Reason.UNREACHABLE, Missing.UNREACHABLE, "cannot be read: said so"),
 ]
 
@@ -46,3 +54,16 @@ async def test_what_cannot_be_read_says_why(
     assert isinstance(found, Gap)
     assert found.missing is missing
     assert sentence in found.message
+
+
+async def test_the_account_that_lacks_the_right_is_named() -> None:
+    said = (
+        'https://k:6443/api forbids GET (configmaps "eval" is forbidden: User "system:serviceaccount:c:op" cannot'
+        ' get resource "configmaps"): grant it to the account that the credentials name'
+    )
+    server = Server(Failed(403, Reason.FORBIDDEN, said, from_api_server=True))
+    found = await read_config_map(server, "ns", "eval")  # type: ignore[arg-type]
+    assert isinstance(found, Gap)
+    assert (
+        "grant system:serviceaccount:c:op get on configmaps in namespace ns there" in found.message
+    )
