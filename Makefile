@@ -71,7 +71,7 @@ test-kind: $(READY) ## The feature tests on two kind clusters, where a container
 	@$(BIN)/python -m pytest --kind -m "kind" -q
 
 .PHONY: mutants
-mutants: $(READY) ## Break decide/ a dozen times; each law's test must notice
+mutants: $(READY) ## Break the decision and the judging some fifty times; the tests must notice
 	@PYTHONPATH=. $(BIN)/python -m tests.mutants
 
 .PHONY: demo

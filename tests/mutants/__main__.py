@@ -1,4 +1,4 @@
-"""Break decide/ in a copy, one fault at a time, and run that law's tests alone; exit 1 when one survives."""
+"""Break the decision in a copy, one fault at a time, and run that law's or gate's tests alone; exit 1 when one survives."""
 
 import os
 import re
@@ -9,18 +9,23 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.mutants.mutations import MUTATIONS, Mutation
+from tests.mutants.gates import GATES
+from tests.mutants.mutations import LAWS, Mutation
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "cutover"
-LAWS = ROOT / "tests" / "unit" / "decide"
+MUTATIONS = (*LAWS, *GATES)
+UNIT = ROOT / "tests" / "unit"
 FAILED = 1
 """pytest's exit code for tests that ran and failed; every other one is no answer."""
 
 
-def tests_of(law: int) -> Path:
-    """The file that holds a law's tests."""
-    (found,) = LAWS.glob(f"test_law_{law:02}_*.py")
+def tests_of(law: int | str) -> Path:
+    """The file that holds the tests of a law, or of a gate."""
+    if isinstance(law, str):
+        package, _, name = law.partition("/")
+        return UNIT / package / f"test_{name}.py"
+    (found,) = (UNIT / "decide").glob(f"test_law_{law:02}_*.py")
     return found
 
 
@@ -46,7 +51,8 @@ def run(source: Path, *files: Path) -> subprocess.CompletedProcess[str]:
 
 def mutate(source: Path, mutation: Mutation) -> None:
     """Write the fault into the copy; it must still fit the code."""
-    path = source / "cutover" / "decide" / mutation.file
+    folder = source / "cutover"
+    path = folder / mutation.file if "/" in mutation.file else folder / "decide" / mutation.file
     text = path.read_text()
     for old, new in mutation.changes:
         found = text.count(old)
@@ -62,21 +68,28 @@ def noticed_by(result: subprocess.CompletedProcess[str]) -> str:
     return found[1].replace("_", " ") if found else "?"
 
 
-def main() -> int:
+def _whose(law: int | str) -> str:
+    return law if isinstance(law, str) else f"law {law:2}"
+
+
+def main(words: list[str]) -> int:
+    """Try all faults, or those with one of the words in their test's name or their own."""
+    chosen = [one for one in MUTATIONS if not words or any(word in str(one) for word in words)]
     began = time.monotonic()
     survivors = 0
     with tempfile.TemporaryDirectory(prefix="cutover-mutants-") as folder:
         source = Path(folder)
-        for number, mutation in enumerate([None, *MUTATIONS]):
+        for number, mutation in enumerate([None, *chosen]):
             shutil.rmtree(source / "cutover", ignore_errors=True)
             shutil.copytree(
                 PACKAGE, source / "cutover", ignore=shutil.ignore_patterns("__pycache__")
             )
             if mutation is None:
-                whole = run(source, *(tests_of(law) for law in range(1, 13)))
+                laws = dict.fromkeys(one.law for one in chosen)
+                whole = run(source, *map(tests_of, laws))
                 if whole.returncode:
                     print(whole.stdout[-4000:])
-                    sys.exit("the laws' tests do not pass on the code as it is")
+                    sys.exit("the tests do not pass on the code as it is")
                 continue
             mutate(source, mutation)
             result = run(source, tests_of(mutation.law))
@@ -84,15 +97,15 @@ def main() -> int:
             survivors += not noticed
             verdict = f"noticed: {noticed_by(result)}" if noticed else "SURVIVES"
             print(
-                f"{number:2}  law {mutation.law:2}  {mutation.fault}\n            {verdict}",
+                f"{number:2}  {_whose(mutation.law)}  {mutation.fault}\n            {verdict}",
                 flush=True,
             )
             if not noticed and result.returncode:
                 print(result.stdout[-2000:])
     seconds = time.monotonic() - began
-    print(f"{len(MUTATIONS) - survivors} of {len(MUTATIONS)} noticed, in {seconds:.0f} s")
+    print(f"{len(chosen) - survivors} of {len(chosen)} noticed, in {seconds:.0f} s")
     return 1 if survivors else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,19 +1,22 @@
-"""Small ways to break a law of the decision, each a text in one file of decide/ and what replaces it."""
+"""Small ways to break a law of the decision, each a text in one file and what replaces it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One fault that somebody could write, and the law whose test must notice it."""
+    """One fault that somebody could write, and the law or the gate whose test must notice it."""
 
-    law: int
+    law: int | str
+    """A law's number, or the name of a test file below tests/unit without ``test_`` and ``.py``."""
     fault: str
     file: str
+    """In decide/, unless it names another package."""
     changes: tuple[tuple[str, str], ...]
 
 
-def _one(law: int, fault: str, file: str, old: str, new: str) -> Mutation:
+def one_change(law: int | str, fault: str, file: str, old: str, new: str) -> Mutation:
+    """A fault that replaces one text."""
     return Mutation(law, fault, file, ((old, new),))
 
 
@@ -33,36 +36,36 @@ _STEP_RAISES = """\
     return raised or Decision(status, look_again=AT_ONCE)
 """
 
-MUTATIONS = (
-    _one(
+LAWS = (
+    one_change(
         1,
         "an edit is followed before the look's verdict is heard",
         "rollout.py",
         _VERDICT + _EDITS,
         _EDITS + _VERDICT,
     ),
-    _one(
+    one_change(
         1,
         "an abort waits for the end of a pause",
         "alarms.py",
         "    if seen.commands.abort:\n",
         "    if seen.commands.abort and status.pause is None:\n",
     ),
-    _one(
+    one_change(
         2,
         "a weight is raised on an intent alone, however old",
         "stepping.py",
         "    return proven(seen, status, plan, within=freshness(plan))\n",
         "    return True\n",
     ),
-    _one(
+    one_change(
         2,
         "nobody asks whether requests show the weight",
         "stepping.py",
         "        and delivered(status, plan)\n",
         "",
     ),
-    _one(
+    one_change(
         3,
         "a rolled-back rollout begins again by itself",
         "leaving.py",
@@ -81,7 +84,7 @@ MUTATIONS = (
             ),
         ),
     ),
-    _one(
+    one_change(
         4,
         "every new leader waits anew",
         "forward.py",
@@ -89,35 +92,35 @@ MUTATIONS = (
         "        from cutover.decide.record import clock_started\n"
         "        return Decision(clock_started(status, seen.now), ClaimRoute(mine), look_again=AT_ONCE)\n",
     ),
-    _one(
+    one_change(
         5,
         "an outage begins anew at every look",
         "rollout.py",
         "since = status.outage_since or seen.now",
         "since = seen.now",
     ),
-    _one(
+    one_change(
         5,
         "a clock that was set back has waited as long as it went",
         "clocks.py",
         "max(NOTHING, now - since)",
         "abs(now - since)",
     ),
-    _one(
+    one_change(
         6,
         "metrics out of reach are a reason to roll back",
         "alarms.py",
         "analysis.on_outage is OnOutage.ROLL_BACK and ",
         "",
     ),
-    _one(
+    one_change(
         6,
         "what could not be looked at is like what is not there yet",
         "telling.py",
         "Verdict.INCONCLUSIVE if gap.missing is Missing.NO_DATA else Verdict.ERROR",
         "Verdict.INCONCLUSIVE",
     ),
-    _one(
+    one_change(
         6,
         "replicas that cannot be read are none",
         "health.py",
@@ -128,70 +131,70 @@ MUTATIONS = (
         return 0
 """,
     ),
-    _one(
+    one_change(
         7,
         "a lost status is forgotten after one look that could not go on",
         "entering.py",
         "return claim if seen.status_lost or route.highest > 0 else None",
         "return claim if seen.status_lost else None",
     ),
-    _one(
+    one_change(
         7,
         "whoever resumes from foreign weights need not approve",
         "pausing.py",
         "    while index > 0 and plan.steps[index - 1].weight is None:\n        index -= 1\n",
         "",
     ),
-    _one(
+    one_change(
         8,
         "the step under way can be rewritten",
         "rollout.py",
         "executed = (status.step.index if status.step else 0) + 1",
         "executed = status.step.index if status.step else 0",
     ),
-    _one(
+    one_change(
         9,
         "an emergency stop is undone like any other change",
         "override.py",
         "        kind = OverrideKind.LOWERED\n",
         "        kind = OverrideKind.RAISED\n",
     ),
-    _one(
+    one_change(
         9,
         "a raise that is undone before the gateway took it is written again, without end",
         "override.py",
         "return weights_at(original, desired) if raised and desired else expected_weights(status)",
         "return expected_weights(status)",
     ),
-    _one(
+    one_change(
         10,
         "a route out of reach is given up after two seconds",
         "leaving.py",
         "RELEASE_AFTER = timedelta(minutes=2)",
         "RELEASE_AFTER = timedelta(seconds=2)",
     ),
-    _one(
+    one_change(
         10,
         "deleted in preflight, the claim stays on the route",
         "leaving.py",
         "    if status.phase not in MOVED and not _claimed_by_us(seen):\n",
         "    if status.phase not in MOVED:\n",
     ),
-    _one(
+    one_change(
         11,
         "a leader that was followed by another goes on",
         "claims.py",
         "    epoch, route = seen.identity.epoch, seen.route\n",
         "    return False\n    epoch, route = seen.identity.epoch, seen.route\n",
     ),
-    _one(
+    one_change(
         11,
         "a claim whose owner cannot be asked counts as left behind",
         "claims.py",
         "seen.claim_owner.alive is False",
         "seen.claim_owner.alive is not True",
     ),
-    _one(
+    one_change(
         12,
         "a new leader begins at the first step",
         "forward.py",
