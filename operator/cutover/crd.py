@@ -36,6 +36,7 @@ from cutover.api import (
     spec,
     steps,
     traffic,
+    windows,
 )
 from cutover.api.rollout import MigrationRollout
 from cutover.api.rules import KEY as RULES
@@ -97,6 +98,7 @@ WRITTEN_BY_USERS: Final = (
     spec,
     steps,
     traffic,
+    windows,
 )
 """The modules whose models stand in the spec."""
 

@@ -25,6 +25,7 @@ from cutover.api.steps import (
     Step,
 )
 from cutover.api.traffic import Traffic
+from cutover.api.windows import MAX_WINDOWS, Window
 from cutover.api.wire import Wire
 
 
@@ -133,6 +134,8 @@ class Spec(Commands):
         | None
     ) = None
     """The way to 100 %, in order. Omitted: weights 1, 5, 10, 25, 50, 75 and 100, then a soak of 1h. Steps already done are frozen."""
+    windows: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)] | None = None
+    """When the target's weight may rise. Outside all of them gates and guards go on, and so does the way back. Omitted: always."""
     analysis: Analysis = Analysis()
     """When to look, and how much evidence a verdict needs."""
     gates: (

@@ -23,6 +23,7 @@ from cutover.api.sides import Profile, Side
 from cutover.api.steps import Step, StepKind
 from cutover.api.traffic import Traffic
 from cutover.api.verdict import Verdict
+from cutover.api.windows import MAX_WINDOWS, Window
 from cutover.api.wire import Wire
 
 MAX_HISTORY = 20
@@ -55,6 +56,7 @@ class Plan(Wire):
     target: Side
     traffic: Traffic
     steps: Annotated[list[Step], Field(max_length=64)]
+    windows: Annotated[list[Window], Field(max_length=MAX_WINDOWS)] = Field(default_factory=list)
     analysis: Analysis
     gates: Annotated[list[Gate], Field(max_length=16)]
     guards: Guards = Guards()

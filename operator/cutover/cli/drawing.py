@@ -18,6 +18,7 @@ from cutover.cli.gates import common_time, draw_gates
 from cutover.cli.servers import probes_line, server_rows
 from cutover.cli.sight import Sight
 from cutover.cli.words import clock, percent, since
+from cutover.decide.windows import is_open, rises_later, told
 
 Command = Callable[[str], str]
 """Makes a verb into a command line for this rollout."""
@@ -57,6 +58,7 @@ def draw(
     tree = Tree(Text("\n").join([_header(sight), *_warnings(sight, now)]), guide_style="dim")
     _branch(tree, _weights(sight, now), ())
     _branch(tree, _step_title(sight), _steps(sight, now))
+    _branch(tree, _windows(sight, now), ())
     gates = sight.status.gates
     _branch(
         tree, Text(f"Gates{common_time(gates, now)}"), draw_gates(gates, now, evidence=evidence)
@@ -118,6 +120,14 @@ def _weights(sight: Sight, now: datetime) -> Text | None:
     if weights.delivered_at is not None:
         text.append(f" ({since(weights.delivered_at, now)} ago)", style="dim")
     return text
+
+
+def _windows(sight: Sight, now: datetime) -> Text | None:
+    plan = sight.status.plan
+    if plan is None or not rises_later(sight.status, plan):
+        return None
+    style = "" if is_open(plan.windows, now) else "yellow"
+    return Text.assemble("Windows: ", (told(plan.windows, now), style))
 
 
 def _step_title(sight: Sight) -> Text:

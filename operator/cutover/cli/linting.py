@@ -44,8 +44,9 @@ def lint(files: Sequence[str], form: str) -> int:
     """Check manifests as the API server would, without one.
 
     Finds in the MigrationRollouts of each FILE (- for standard input) what admission would refuse,
-    by the schema and the rules of the definition that this version of Cutover brings. What only the
-    stored object can tell (may attempt rise now?) is not checked. Other kinds are passed over.
+    by the schema and the rules of the definition that this version of Cutover brings, and windows that
+    could never open. What only the stored object can tell (may attempt rise now?) is not checked. Other
+    kinds are passed over.
     """
     reports = [check(file, read_file(file)) for file in files]
     checked = sum(report.checked for report in reports)
@@ -124,8 +125,26 @@ def _faults(
     name = str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
     twice = [path for path in document.doubled if path.startswith(prefix)]
     found = [(path, "is written twice") for path in twice]
-    found += [(prefix + one.path, one.says) for one in refusals(rollout)]
+    refused = refusals(rollout)
+    found += [(prefix + one.path, one.says) for one in refused]
+    if not refused:
+        found += [(prefix + path, says) for path, says in _never_open(rollout)]
     faults = [
         Fault(file, document.line(path), document.number, name, path, says) for path, says in found
     ]
     return sorted(faults, key=lambda fault: fault.line)
+
+
+def _never_open(rollout: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Windows that admission takes and the operator refuses: calendars are not in its rules."""
+    given = rollout["spec"].get("windows") or ()
+    if not given:
+        return
+    from cutover.api.windows import Window
+    from cutover.decide.windows import windows_refusal
+
+    for index, one in enumerate(given):
+        refusal = windows_refusal([Window.model_validate(one)])
+        if refusal is not None:
+            path, _, says = refusal.message.partition(": ")
+            yield path.replace("spec.windows[0]", f"spec.windows[{index}]"), says

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, Final
 
@@ -12,7 +12,9 @@ from rich.text import Text
 from cutover.api.quantities import format_duration
 from cutover.api.status import Plan
 from cutover.cli.columns import Cells, columns
+from cutover.decide.windows import told
 from cutover.foresight.chances import RUNS, TRIED
+from cutover.foresight.finishing import finished_at
 from cutover.foresight.outlook import GateOutlook, Outlook, StepOutlook
 from cutover.judge.guards import ERROR_BURST, LATENCY_BURST
 from cutover.judge.wording import about, percent
@@ -30,16 +32,16 @@ TITLES: Final = (
 )
 
 
-def draw_outlook(name: str, plan: Plan, outlook: Outlook) -> RenderableType:
+def draw_outlook(name: str, plan: Plan, outlook: Outlook, now: datetime) -> RenderableType:
     """Draw the table of steps and gates, and below it what it comes to and what it cannot tell."""
     rows: list[Cells] = [[(title, "bold") for title in TITLES]]
     for number, step in enumerate(plan.steps, start=1):
-        told = next((one for one in outlook.steps if one.number == number), None)
-        if told is None:
+        weight = next((one for one in outlook.steps if one.number == number), None)
+        if weight is None:
             rows.append(((str(number), ""), (step.description, "dim")))
         else:
-            rows += _rows(told, outlook)
-    lines = [*_sums(plan, outlook), *_unseen(outlook), _method()]
+            rows += _rows(weight, outlook)
+    lines = [*_sums(plan, outlook), *_windows(plan, outlook, now), *_unseen(outlook), _method()]
     return Group(_header(name, plan, outlook), Text(""), *columns(rows), Text(""), *lines)
 
 
@@ -115,15 +117,24 @@ def _sums(plan: Plan, outlook: Outlook) -> Iterator[Text]:
         yield Text(f"Waits for a person besides: approval {name}")
 
 
+def _windows(plan: Plan, outlook: Outlook, now: datetime) -> Iterator[Text]:
+    if not plan.windows:
+        return
+    yield Text.assemble(("Windows: ", "bold"), told(plan.windows, now))
+    done = finished_at(plan, outlook, now)
+    if done is not None:
+        yield Text(f"Begun now, it would be finished about {done:%a %d %b %H:%MZ}")
+
+
 def _unseen(outlook: Outlook) -> Iterator[Text]:
     """Say what no gate would notice, which is as much a result as what it would."""
-    told: list[str] = []
+    unseen: list[str] = []
     for gate, assumed in outlook.assumed.items():
         least = outlook.seen_from(gate)
         upto = "anything" if least is None else f"{percent(assumed)} → less than {percent(least)}"
-        told.append(f"{gate}: {upto}")
-    if told:
-        yield Text.assemble(("Not seen by any step 9 times in 10: ", "bold"), "; ".join(told))
+        unseen.append(f"{gate}: {upto}")
+    if unseen:
+        yield Text.assemble(("Not seen by any step 9 times in 10: ", "bold"), "; ".join(unseen))
     for gate, why in outlook.untold.items():
         yield Text(f"{gate} {why}")
     quick = [step for step in outlook.steps if step.guards_after is not None]
@@ -164,17 +175,19 @@ def _chance(chance: float) -> str:
     return f"{100.0 * chance:.0f} %"
 
 
-def as_json(name: str, plan: Plan, outlook: Outlook) -> dict[str, Any]:
+def as_json(name: str, plan: Plan, outlook: Outlook, now: datetime) -> dict[str, Any]:
     """Write the outlook with camelCase keys; what is infinite is null."""
-    told = _plain(asdict(outlook))
-    told["steps"] = [
-        step | {"fits": one.fits} for step, one in zip(told["steps"], outlook.steps, strict=True)
+    whole = _plain(asdict(outlook))
+    whole["steps"] = [
+        step | {"fits": one.fits} for step, one in zip(whole["steps"], outlook.steps, strict=True)
     ]
+    done = finished_at(plan, outlook, now) if plan.windows else None
     return {
         "name": name,
         "maxDuration": plan.analysis.max_duration,
         "fits": outlook.fits,
-        **told,
+        **whole,
+        "finishedAbout": done.isoformat(timespec="minutes") if done else None,
         "seesFrom": {gate: outlook.seen_from(gate) for gate in outlook.assumed},
     }
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -101,16 +102,17 @@ def plan(
     if rate is None:
         raise CliError(_how_to_get_a_rate(planned[0].plan))
     told = [_look_ahead(one, rate, shares, weights, seed) for one in planned]
+    now = datetime.now(UTC)
     if output == "json":
         from cutover.cli.outlooks import as_json
 
-        click.echo(json.dumps([as_json(*one) for one in told], indent=2))
+        click.echo(json.dumps([as_json(*one, now) for one in told], indent=2))
     else:
         from cutover.cli.outlooks import draw_outlook
         from cutover.cli.screens import console
 
         for name, in_force, outlook in told:
-            console().print(draw_outlook(name, in_force, outlook))
+            console().print(draw_outlook(name, in_force, outlook, now))
     return ExitCode.COMPLETED if all(one[2].fits for one in told) else FOUND
 
 

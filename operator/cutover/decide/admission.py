@@ -15,15 +15,22 @@ from cutover.decide.health import (
 from cutover.decide.observation import Observation, Refusal, Replicas
 from cutover.decide.readings import Gap
 from cutover.decide.route import RouteSeen
+from cutover.decide.windows import OUTSIDE, outside
 from cutover.judge.capacity import Room, projected, shortfall
 
-WAITS_FOR_ITSELF = "WarmingUp"
-"""The one reason that ends without anybody doing anything."""
+WARMING_UP = "WarmingUp"
+WAITS_FOR_ITSELF = frozenset({WARMING_UP, OUTSIDE})
+"""What ends without anybody doing anything."""
 
 
 def held_back(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
     """Say what keeps the weight that is desired from being written; None: nothing."""
-    return _unfit(seen, status, plan) or _cold(status, plan) or _cramped(seen, status, plan)
+    return (
+        _unfit(seen, status, plan)
+        or outside(plan, seen.now)
+        or _cold(status, plan)
+        or _cramped(seen, status, plan)
+    )
 
 
 def _unfit(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
@@ -57,7 +64,7 @@ def _cold(status: Status, plan: Plan) -> Refusal | None:
         return None
     warmed = status.warm_up
     if warmed is None:
-        return Refusal(WAITS_FOR_ITSELF, "the target is being warmed up")
+        return Refusal(WARMING_UP, "the target is being warmed up")
     return Refusal(
         "WarmUpFailed",
         f"{warmed.failed} of {warmed.sent} warm-up requests failed, and are sent again every half a"

@@ -22,6 +22,7 @@ from cutover.decide.health import unwell
 from cutover.decide.looking import has_traffic
 from cutover.decide.observation import Observation
 from cutover.decide.transitions import FINISHED
+from cutover.decide.windows import is_open, open_time, rises_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,9 @@ def unproven_too_long(seen: Observation, status: Status, plan: Plan) -> str | No
     needed = [gate.name for gate in in_force(plan, status) if not gate.only_reports]
     if not status.gates or not judged.keys() >= set(needed):
         return None
+    longest = parse_duration(analysis_in_force(plan, status).max_duration)
     waited = _waited_for_proof(seen, status, plan)
-    if waited is None or waited < parse_duration(analysis_in_force(plan, status).max_duration):
+    if waited is None or waited < longest or not _counts(seen, status, plan, waited, longest):
         return None
     undelivered = _undelivered(status, plan)
     if undelivered is not None and status.weights.delivery_ok is False:
@@ -111,6 +113,17 @@ def unproven_too_long(seen: Observation, status: Status, plan: Plan) -> str | No
     waiting = (judged[name] for name in needed)
     open_gates = (one.message for one in waiting if one.verdict is not Verdict.PASS)
     return next(open_gates, None if before_traffic(status) else undelivered)
+
+
+def _counts(
+    seen: Observation, status: Status, plan: Plan, waited: timedelta, longest: timedelta
+) -> bool:
+    """Whether the wait was long enough in windows: outside of them proof would have moved nothing."""
+    if not rises_later(status, plan):
+        return True
+    if not is_open(plan.windows, seen.now):
+        return False
+    return open_time(plan.windows, seen.now - waited, seen.now, enough=longest) >= longest
 
 
 def unshown(status: Status, plan: Plan) -> str | None:

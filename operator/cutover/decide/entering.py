@@ -26,11 +26,15 @@ from cutover.decide.pausing import step_for
 from cutover.decide.querying import refused_expression
 from cutover.decide.readings import NOT_ASKED, Gap, Missing, Reading, SideReading, WindowReading
 from cutover.decide.route import Claim, RouteGone, RouteSeen, RouteUnreadable
+from cutover.decide.stepping import held_said
 from cutover.decide.weights import inexpressible, restored
+from cutover.decide.windows import next_opening, outside
 from cutover.judge.evidence import SideSums
 
 RETRY = timedelta(seconds=5)
 """How soon it is looked again while something of the world is missing."""
+OUTSIDE_WINDOWS = timedelta(minutes=1)
+"""Between looks of a preflight that found nothing wrong and may not begin yet."""
 
 
 def enter(seen: Observation, status: Status) -> Decision:
@@ -210,6 +214,12 @@ def _preflight(seen: Observation, status: Status, plan: Plan, route: RouteSeen) 
         return replace(decision, said=_obstacle_said(seen, obstacle))
     if not baseline_is_clean(seen, status):
         return decision
+    closed = outside(plan, seen.now)
+    if closed is not None:
+        said = held_said(seen, closed)
+        opens = next_opening(plan.windows, seen.now)
+        again = min(OUTSIDE_WINDOWS, opens.at - seen.now) if opens else OUTSIDE_WINDOWS
+        return replace(decision, held=closed, look_again=again, said=said)
     claim = claims.claim_for(seen, status, route.rules)
     if route.claim != claim:
         return replace(decision, action=ClaimRoute(claim), look_again=AT_ONCE)

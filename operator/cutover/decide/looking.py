@@ -14,6 +14,7 @@ from cutover.decide.holdout import results_wanted
 from cutover.decide.observation import Commands, ResultsWanted
 from cutover.decide.replaying import replays_wanted
 from cutover.decide.transitions import FINISHED
+from cutover.decide.windows import is_open
 from cutover.judge.guards import guard_windows
 
 SCRAPE_UNKNOWN = 15.0
@@ -136,6 +137,8 @@ def _while_moving(
 def _is_cold(status: Status, plan: Plan, now: datetime) -> bool:
     """Whether warm-up requests are due: before the first weight, and again after some that failed."""
     if plan.warm_up is None or status.weights.applied or status.pause is not None:
+        return False
+    if not is_open(plan.windows, now):
         return False
     done = status.warm_up
     if done is None:

@@ -15,6 +15,7 @@ from cutover.decide.observation import Observation, Refusal
 from cutover.decide.readings import Gap, SideReading
 from cutover.decide.route import RouteSeen
 from cutover.decide.stepping import is_approved, may_raise
+from cutover.decide.windows import outside, rises_later
 
 LONGEST = 1024
 
@@ -91,6 +92,8 @@ def _preflight(seen: Observation, status: Status, decision: Decision) -> str:
         return f"preflight: the route cannot be claimed: {status.trouble}"
     if seen.source is None:
         return "preflight: reading both sides"
+    if decision.held is not None:
+        return f"preflight: nothing is in the way of the first step; {decision.held.message}"
     if not baseline_is_clean(seen, status):
         return "preflight: measuring what the target serves besides the route"
     return "preflight: claiming the route"
@@ -111,7 +114,17 @@ def _moving(seen: Observation, status: Status, held: Refusal | None) -> str:
         return f"{where}, paused: {status.pause.message}{_how_to_resume(status)}{trouble}"
     if status.trouble:
         return f"{where}: {status.trouble}"
-    return f"{where}: {_waiting_for(seen, status, held)}{_only_reported(status)}"
+    closed = _window(seen, status, held)
+    return f"{where}: {_waiting_for(seen, status, held)}{closed}{_only_reported(status)}"
+
+
+def _window(seen: Observation, status: Status, held: Refusal | None) -> str:
+    """Say that proof alone would not raise the weight now."""
+    plan = status.plan
+    if plan is None or held is not None or not rises_later(status, plan):
+        return ""
+    closed = outside(plan, seen.now)
+    return f"; {closed.message}" if closed else ""
 
 
 def _only_reported(status: Status) -> str:

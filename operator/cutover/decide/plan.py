@@ -21,6 +21,7 @@ from cutover.decide.holdout import holdout_refusal
 from cutover.decide.observation import Commands, Refusal
 from cutover.decide.outputs import outputs_refusal
 from cutover.decide.tellable import Tells, preferred_gates, untellable
+from cutover.decide.windows import windows_refusal
 
 DEFAULT_STEPS = (
     *(Step(weight=weight) for weight in (1, 5, 10, 25, 50, 75, 100)),
@@ -90,6 +91,7 @@ def resolve(
         target=spec.target,
         traffic=spec.traffic,
         steps=list(spec.steps) if spec.steps is not None else list(DEFAULT_STEPS),
+        windows=list(spec.windows or ()),
         analysis=spec.analysis,
         gates=[gate.resolved() for gate in gates],
         guards=spec.guards,
@@ -115,6 +117,7 @@ def _refusal(plan: Plan, namespace: str, metrics: Mapping[Profile, Tells]) -> Re
         or _durations_refusal(plan)
         or _endpoint_refusal(plan)
         or _workload_refusal(plan)
+        or windows_refusal(plan.windows)
         or _namespace_refusal(plan, namespace)
     )
 
@@ -273,8 +276,8 @@ def _namespace_refusal(plan: Plan, namespace: str) -> Refusal | None:
 
 
 def edited(plan: Plan, draft: Plan) -> bool:
-    """Whether the draft differs in anything but its generation and its author."""
-    neutral = {"generation": 0, "operator_version": "", "attempt": 0}
+    """Whether the draft differs in what evidence rests on: not in its author, nor in when it may go on."""
+    neutral = {"generation": 0, "operator_version": "", "attempt": 0, "windows": []}
     return plan.model_copy(update=neutral) != draft.model_copy(update=neutral)
 
 

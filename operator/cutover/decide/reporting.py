@@ -26,7 +26,7 @@ TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionSta
 Row = tuple[ConditionType, ConditionStatus, str, str]
 
 PASSING = frozenset(
-    {"NotAccepted", "NotWritten", "RouteUnreachable", "TrafficOverridden", WAITS_FOR_ITSELF}
+    {"NotAccepted", "NotWritten", "RouteUnreachable", "TrafficOverridden", *WAITS_FOR_ITSELF}
 )
 """Troubles that usually go as they came; every other one needs a person."""
 

@@ -86,18 +86,18 @@ def _write_weight(seen: Observation, status: Status, plan: Plan) -> Decision:
         return Decision(status, look_again=watching(status, plan))
     held = held_back(seen, status, plan)
     if held is not None:
-        said = _held_said(seen, held)
+        said = held_said(seen, held)
         return Decision(status, held=held, look_again=watching(status, plan), said=said)
     return Decision(status, Raise(rules, claim, desired), look_again=SOON)
 
 
-def _held_said(seen: Observation, held: Refusal) -> tuple[Said, ...]:
+def held_said(seen: Observation, held: Refusal) -> tuple[Said, ...]:
     """Tell of what holds a weight back when it begins to; its numbers change from look to look."""
     told = any(
         one.type == ConditionType.TRAFFIC_APPLIED and one.reason == held.reason
         for one in seen.status.conditions
     )
-    waits = held.reason == WAITS_FOR_ITSELF
+    waits = held.reason in WAITS_FOR_ITSELF
     return () if told else (Said(held.reason, held.message, warning=not waits),)
 
 

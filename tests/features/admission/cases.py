@@ -75,6 +75,11 @@ def warm_up(edit: Json) -> Json:
     return spec({"target": {"endpoint": ENDPOINT}, "warmUp": edit})
 
 
+def windows(**changed: str) -> Json:
+    office = {"schedule": "0 9 * * 1-5", "duration": "8h", "timeZone": "Europe/Berlin"}
+    return spec({"windows": [office | changed]})
+
+
 def custom(edit: Json) -> Json:
     return spec({"profile": "Custom", "custom": CUSTOM | edit})
 
@@ -416,6 +421,39 @@ STATIC: list[Case] = [
     duration_case("spec.guards.queue.sustained", "10s", "1h", ["9s", "61m"]),
     duration_case("spec.guards.kvCache.sustained", "10s", "1h", ["9s", "61m"]),
     value_case("spec.guards.kvCache.max", SOME_SHARE, ["0%", "0.00%"], ["0.1%", "95%", "100%"]),
+    value_case(
+        "spec.windows[].schedule",
+        "write a cron expression of five fields (minute, hour, day of month, month, day of week)",
+        [
+            "0 9 * *",
+            "60 9 * * *",
+            "0 24 * * *",
+            "0 9 0 * *",
+            "0 9 * 13 *",
+            "0 9 * * 8",
+            "0 0 9 * * *",
+            "@daily every",
+            "0 9 * * MON#1",
+            "0 9 L * *",
+            "0 9 * * 1-",
+        ],
+        ["0 9 * * 1-5", "*/15 8-17 1,15 JAN-MAR mon-fri", "05 09 31 12 7", "0  9 * * *"],
+        lambda text: windows(schedule=text),
+    ),
+    duration_case(
+        "spec.windows[].duration",
+        "1m",
+        "168h",
+        ["59s", "169h"],
+        lambda text: windows(duration=text),
+    ),
+    value_case(
+        "spec.windows[].timeZone",
+        "write UTC or a time zone by its name in the IANA database, such as Europe/Berlin",
+        ["CET", "+01:00", "Europe/", "berlin/europe", "Local", "Europe/Berlin "],
+        ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"],
+        lambda text: windows(timeZone=text),
+    ),
     value_case("spec.capacity.headroom", SOME_SHARE, ["0%", "0.00%"], ["0.1%", "80%", "100%"]),
     Case(
         "warm-up without an endpoint",

@@ -326,3 +326,20 @@ def test_a_list_is_what_the_api_server_made_of_the_definitions_columns() -> None
     assert out.file.getvalue() == (
         "NAMESPACE  NAME   PHASE  AGE\nchat       llama         3m\nNAME   PHASE\nllama\n"
     )
+
+
+def test_windows_say_until_when_the_weight_may_rise() -> None:
+    office = {"schedule": "0 9 * * 1-5", "duration": "8h", "timeZone": "Europe/Berlin"}
+
+    def shown(phase: str, *windows: Json) -> str:
+        return drawn(rollout({"phase": phase, "plan": PLAN | {"windows": list(windows)}}))
+
+    assert "Windows: open until Wed 04 Mar 16:00Z (Wed 17:00 Europe/Berlin)" in shown(
+        "Progressing", office
+    )
+    assert (
+        "Windows: closed; the next one opens Thu 05 Mar 08:00Z (Thu 09:00 Europe/Berlin)"
+        in shown("Progressing", office | {"duration": "2h"})
+    )
+    assert "Windows" not in shown("Progressing")
+    assert "Windows" not in shown("Completed", office)

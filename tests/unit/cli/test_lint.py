@@ -199,3 +199,18 @@ def test_what_cannot_be_checked_is_no_success(
 def test_a_file_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["lint", "/no/such.yaml"]) == 2
     assert capsys.readouterr().err.startswith("Error: /no/such.yaml cannot be read: ")
+
+
+def test_a_window_that_never_opens_is_found_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Admission knows no calendar and no time zones; the operator would refuse them."""
+    office = {"schedule": "0 9 * * 1-5", "duration": "8h", "timeZone": "Europe/Berlin"}
+    windows = [office, office | {"timeZone": "Europe/Berln"}, office | {"schedule": "0 0 30 2 *"}]
+    file = tmp_path / "windows.yaml"
+    file.write_text(yaml.safe_dump(merged(MINIMAL, spec({"windows": windows}))))
+    assert run(["lint", str(file)]) == 1
+    said = capsys.readouterr().out
+    assert "spec.windows[1].timeZone: Europe/Berln is not in the IANA database" in said
+    assert 'spec.windows[2].schedule: "0 0 30 2 *" is no cron expression' in said
+    assert len(said.splitlines()) == 2

@@ -1,6 +1,7 @@
 """plan tells offline what a manifest would do: the same words for the same file, rate and seed."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,20 @@ def test_gates_that_count_no_bad_requests_are_told_as_far_as_they_can_be(
     # Ten cells and a limit of 0.2 need an effective size of 109, so twice that at weight 50; minRequests is more.
     assert "2 50 % 0.25/s length 300 22m 22m yes PSI > 0.2" in said
     assert "queue does not count bad requests: how long it takes is not foretold" in said
+
+
+def test_windows_say_when_it_would_be_finished(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    windows = [{"schedule": "0 9 * * *", "duration": "1h", "timeZone": "UTC"}]
+    whole = yaml.safe_load(Path(small).read_text())
+    Path(small).write_text(yaml.safe_dump(merged(whole, spec({"windows": windows}))))
+    assert run(["plan", small, "--rate", "20/s"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(
+        r"Windows: (open until|closed; the next one opens) \w{3} \d\d \w{3} \d\d:00Z", said
+    )
+    assert re.search(r"Begun now, it would be finished about \w{3} \d\d \w{3} \d\d:\d\dZ", said)
+    assert run(["plan", small, "--rate", "20/s", "-o", "json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["finishedAbout"].endswith("+00:00")
