@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from cutover.api.dns import DnsEndpoint
+from cutover.api.istio import VirtualService
 from cutover.api.routes import GrpcRoute, HttpRoute
 from cutover.api.rules import Rule, exactly_one, ruled_by
 from cutover.api.sides import ClusterRef, Matchers, Prometheus
@@ -23,7 +25,7 @@ class DeliveryCheck(StrEnum):
     REPORT = "Report"
 
 
-Route = HttpRoute | GrpcRoute
+Route = HttpRoute | GrpcRoute | VirtualService | DnsEndpoint
 """One route of any kind: matched with ``assert_never``."""
 
 
@@ -74,7 +76,7 @@ class Delivery(Wire):
     """Required: a weight counts once request counters show it. Report: it is only reported."""
 
 
-ROUTERS: Final = ("httpRoute", "grpcRoute")
+ROUTERS: Final = ("httpRoute", "grpcRoute", "virtualService", "dnsEndpoint")
 """The fields of `Traffic` of which exactly one is set."""
 
 
@@ -85,7 +87,15 @@ class Traffic(Wire):
         exactly_one(
             *ROUTERS,
             says=f"name exactly one route whose weights are moved: {', '.join(ROUTERS)}",
-        )
+        ),
+        Rule(
+            "!has(self.gateway) || has(self.gateway.sourceMatchers)"
+            " || has(self.httpRoute) || has(self.grpcRoute)"
+            " || (has(self.virtualService) && self.gateway.profile == 'Istio'"
+            " && self.virtualService.sourceDestination.host != self.virtualService.targetDestination.host)",
+            "this route does not say by which labels the gateway's metrics tell its two sides apart:"
+            " set gateway.sourceMatchers and gateway.targetMatchers",
+        ),
     )
 
     cluster: ClusterRef = ClusterRef()
@@ -94,6 +104,10 @@ class Traffic(Wire):
     """A Gateway API HTTPRoute whose backends' weights are moved."""
     grpc_route: GrpcRoute | None = None
     """A Gateway API GRPCRoute whose backends' weights are moved."""
+    virtual_service: VirtualService | None = None
+    """An Istio VirtualService whose destinations' weights are moved."""
+    dns_endpoint: DnsEndpoint | None = None
+    """An external-dns DNSEndpoint whose records' Route 53 weights are moved."""
     on_override: OnOverride = OnOverride.ENFORCE
     """When somebody else raises the target's share: Enforce puts the rollout's weights back, Pause waits for a person. A share that somebody lowers is never raised again by itself."""
     delivery: Delivery = Delivery()
@@ -109,5 +123,5 @@ class Traffic(Wire):
     @property
     def routes(self) -> tuple[Route, ...]:
         """All that are named: one, as the definition has it."""
-        every = (self.http_route, self.grpc_route)
+        every = (self.http_route, self.grpc_route, self.virtual_service, self.dns_endpoint)
         return tuple(one for one in every if one is not None)

@@ -122,7 +122,7 @@ def _weight_obstacle(plan: Plan, route: RouteSeen) -> Refusal | None:
             " target backend's weight to 0 and the rollout begins",
         )
     weights = [step.weight for step in plan.steps if step.weight is not None]
-    sentence = inexpressible(route.rules, weights, route.whole)
+    sentence = inexpressible(route.rules, weights, route.whole, route.largest)
     if sentence:
         return Refusal("WeightNotExpressible", sentence)
     return _delivery_obstacle(plan, route)

@@ -133,7 +133,7 @@ def _unanswered(
         windows,
         guards.Delivery(
             weight=float(weights.applied),
-            since_raise=clocks.waited(weights.applied_at, seen.now).total_seconds(),
+            since_raise=_since_delivered(status, seen.now),
             scrape=scrape,
             source_age=_age(source, seen.now),
             target_age=_age(target, seen.now),
@@ -141,6 +141,13 @@ def _unanswered(
             target_down=target.unscraped,
         ),
     )
+
+
+def _since_delivered(status: Status, now: datetime) -> float:
+    """Seconds since the weight in force had reached every client; below 0 while it is on its way."""
+    weights = status.weights
+    waited = clocks.waited(weights.applied_at, now).total_seconds()
+    return waited - (weights.delivery_seconds or 0.0)
 
 
 def _lowered(seen: Observation, applied: int) -> bool:

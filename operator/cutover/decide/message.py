@@ -57,7 +57,19 @@ def _where_it_is(status: Status) -> str:
     declared = status.weights.declared
     if declared is not None and declared > 0:
         return f"rolled back, but the route sends {declared:g} % to the target now"
-    return "all traffic is on the source"
+    return f"all traffic is on the source{_on_its_way(status)}"
+
+
+def _on_its_way(status: Status) -> str:
+    """DNS: what was written is not yet what clients do, and nobody can tell them to hurry."""
+    weights, rollback = status.weights, status.rollback
+    if not weights.delivery_seconds or rollback is None or rollback.restored_at is None:
+        return ""
+    longest = timedelta(seconds=weights.delivery_seconds)
+    return (
+        f" as DNS is written, since {rollback.restored_at:%H:%MZ}: caches may send clients to the target for"
+        f" {format_duration(longest)} more, and connections that are open stay where they are"
+    )
 
 
 def _again(seen: Observation, status: Status) -> str:

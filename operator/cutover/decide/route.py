@@ -65,6 +65,8 @@ class RouteSeen:
     """The annotation as written, for the patch's test."""
     whole: int | None = None
     """What the two numbers of a rule always add up to on this kind of route; None: they may be any."""
+    largest: int = 1_000_000
+    """The largest number that one backend may have on this kind of route."""
     delivery_seconds: float = 0.0
     """How long a change takes to reach every client once it is accepted: 0 at proxies, what caches keep in DNS."""
 

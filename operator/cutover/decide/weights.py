@@ -56,11 +56,14 @@ def shows(seen: Sequence[RuleWeights], original: Sequence[RuleWeights], weight: 
 
 
 def inexpressible(
-    original: Sequence[RuleWeights], weights: Sequence[int], whole: int | None = None
+    original: Sequence[RuleWeights],
+    weights: Sequence[int],
+    whole: int | None = None,
+    largest: int = MAX_WEIGHT,
 ) -> str | None:
     """Return a sentence naming the first weight that the route's numbers cannot express.
 
-    ``whole``: what the two numbers of a rule always add up to on this kind of route.
+    ``whole``: what the two numbers of a rule always add up to on this kind of route. ``largest``: what one number may be.
     """
     for rule in original:
         total = rule.source + rule.target
@@ -74,7 +77,9 @@ def inexpressible(
         shared = total if rule.others or whole is None else whole
         for weight in weights:
             if shared * weight % 100:
-                return _sentence(rule, weight, weights) if rule.others else _coarse(shared, weight)
+                if rule.others:
+                    return _sentence(rule, weight, weights, largest)
+                return _coarse(shared, weight)
     return None
 
 
@@ -107,13 +112,13 @@ def _same_share(seen: RuleWeights, wanted: RuleWeights) -> bool:
     return seen.target * wanted_total == wanted.target * seen_total
 
 
-def _sentence(rule: RuleWeights, weight: int, weights: Sequence[int]) -> str:
+def _sentence(rule: RuleWeights, weight: int, weights: Sequence[int], largest: int) -> str:
     total = rule.source + rule.target
     factor = lcm(*(100 // gcd(total * each, 100) for each in weights))
     problem = (
         f"rule {rule.rule} of the route has other backends, and {weight} % of the two backends'"
         f" sum {total} is no whole number"
     )
-    if factor * max(total, rule.others) > MAX_WEIGHT:
+    if factor * max(total, rule.others) > largest:
         return f"{problem}: change the rule's weights so that the two add up to 100"
     return f"{problem}: multiply every weight of that rule by {factor}"

@@ -24,11 +24,13 @@ from cutover.metrics.questions import ask_gateway
 def backend_matchers(gateway: Gateway, route: Route, namespace: str, *, name: str) -> str:
     """Write the matchers that tell the ``name``'s (source or target) backend from all others."""
     given = {"source": gateway.source_matchers, "target": gateway.target_matchers}[name]
-    backend = dict(zip(("source", "target"), route.backends, strict=True))[name]
     written = GATEWAYS[gateway.profile].backend
-    if given is not None or written is None:  # without either, the definition refuses the spec
+    named = route.backends
+    if (
+        given is not None or written is None or named is None
+    ):  # the definition asks for ``given`` then
         return promql.rendered(given or {})
-    return written(backend, namespace)
+    return written(dict(zip(("source", "target"), named, strict=True))[name], namespace)
 
 
 class GatewayMetrics(JoinedMetrics):

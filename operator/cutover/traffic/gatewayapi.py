@@ -12,9 +12,8 @@ from typing import Any
 from cutover.api.routes import BackendRef, GatewayRoute
 from cutover.decide.route import RuleWeights
 from cutover.traffic.acceptance import refusal
+from cutover.traffic.coverage import Named, Words, problem
 from cutover.traffic.layout import (
-    BACKEND_NOT_FOUND,
-    BACKEND_REPEATED,
     RULE_NOT_COVERED,
     Entry,
     Found,
@@ -133,55 +132,28 @@ def _problem(
     wanted: GatewayRoute,
     namespace: str,
 ) -> Problem | None:
-    source = describe(wanted.source_backend, namespace)
-    target = describe(wanted.target_backend, namespace)
+    listed = f"{wanted.field}.rules"
     beyond = [index for index in wanted.rules or () if index >= len(rules)]
     if beyond:
         return Problem(
             RULE_NOT_COVERED,
-            f"{wanted.field}.rules lists rule {min(beyond)}, but the route has only"
+            f"{listed} lists rule {min(beyond)}, but the route has only"
             f" {len(rules)} (counted from 0): correct the list",
         )
-    for side, field, found in (
-        (source, "sourceBackend", any(place.sources for place in places)),
-        (target, "targetBackend", any(place.targets for place in places)),
-    ):
-        if not found:
-            return Problem(
-                BACKEND_NOT_FOUND,
-                f"no rule of the route names {side}: add it to backendRefs with weight 0"
-                f" or correct {wanted.field}.{field}",
-            )
-    for place in places:
-        problem = _problem_of_rule(place, _called(place.rule, rules), source, target, wanted)
-        if problem is not None:
-            return problem
-    return None
-
-
-def _problem_of_rule(
-    place: Place, rule: str, source: str, target: str, wanted: GatewayRoute
-) -> Problem | None:
-    for side, entries in ((source, place.sources), (target, place.targets)):
-        if len(entries) > 1:
-            return Problem(
-                BACKEND_REPEATED,
-                f"{rule} names {side} {len(entries)} times:"
-                f" keep one entry, or name the backend's port in {wanted.field}",
-            )
-    if place.sources and not place.targets:
-        return Problem(
-            RULE_NOT_COVERED,
-            f"{rule} names {source} but not {target}: add {target} with weight 0,"
-            f" or list the rules meant in {wanted.field}.rules",
-        )
-    if wanted.rules is not None and not (place.sources and place.targets):
-        return Problem(
-            RULE_NOT_COVERED,
-            f"{rule} is listed in {wanted.field}.rules but does not name both {source}"
-            f" and {target}: add the missing one or correct the list",
-        )
-    return None
+    words = Words(
+        source=describe(wanted.source_backend, namespace),
+        target=describe(wanted.target_backend, namespace),
+        source_field=f"{wanted.field}.sourceBackend",
+        target_field=f"{wanted.field}.targetBackend",
+        missing="add it to backendRefs with weight 0",
+        narrower=f"list the rules meant in {listed}",
+        closer=f"name the backend's port in {wanted.field}",
+    )
+    named = [
+        Named(place, _called(place.rule, rules), listed if wanted.rules is not None else "")
+        for place in places
+    ]
+    return problem(named, words)
 
 
 def _called(index: int, rules: Sequence[Mapping[str, Any]]) -> str:

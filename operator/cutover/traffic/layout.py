@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cutover.decide.route import RuleWeights
+from cutover.decide.weights import MAX_WEIGHT
 
 Object = Mapping[str, Any]
 Operation = dict[str, Any]
@@ -100,6 +101,8 @@ class Found:
     """Why the data plane has not taken the object as it is now; empty when it has, or when the kind cannot say."""
     whole: int | None = None
     """What the two numbers of a rule always add up to; None: they may be any."""
+    largest: int = MAX_WEIGHT
+    """The largest number that one entry may have."""
     delivery_seconds: float = 0.0
     """How long a change takes to reach every client once it is taken (caches of DNS); proxies: 0."""
 

@@ -2,10 +2,14 @@
 
 from typing import assert_never
 
+from cutover.api.dns import DnsEndpoint
+from cutover.api.istio import VirtualService
 from cutover.api.routes import GrpcRoute, HttpRoute
 from cutover.api.traffic import Route
+from cutover.traffic.dnsendpoint import DnsEndpointLayout
 from cutover.traffic.gatewayapi import gateway_layout
 from cutover.traffic.layout import Layout
+from cutover.traffic.virtualservice import VirtualServiceLayout
 
 
 def layout_of(route: Route) -> Layout:
@@ -13,5 +17,9 @@ def layout_of(route: Route) -> Layout:
     match route:
         case HttpRoute() | GrpcRoute():
             return gateway_layout(route)
+        case VirtualService():
+            return VirtualServiceLayout(route)
+        case DnsEndpoint():
+            return DnsEndpointLayout(route)
         case _ as never:
             assert_never(never)

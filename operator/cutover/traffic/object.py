@@ -75,7 +75,7 @@ class ObjectRouter:
 
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
         """Return a sentence naming the first weight that the route's numbers cannot express."""
-        return inexpressible(seen.rules, weights, seen.whole)
+        return inexpressible(seen.rules, weights, seen.whole, seen.largest)
 
     def own_echo(self) -> RouteSeen | None:
         """Return the watch's newest copy if its weights are those that we wrote."""

@@ -45,6 +45,7 @@ def see(thing: Object, layout: Layout) -> ObjectSeen:
         last_manager=last_manager(metadata, layout.owned),
         claim_text=text,
         whole=found.whole,
+        largest=found.largest,
         delivery_seconds=found.delivery_seconds,
         places=found.places,
         annotated="annotations" in metadata,

@@ -13,6 +13,7 @@ from tests.features.admission.holdout_cases import HOLDOUT
 from tests.features.admission.outputs_cases import OUTPUTS, outputs
 from tests.features.admission.prometheus_cases import GATEWAY, prometheus_cases
 from tests.features.admission.rollouts import Json, at, spec
+from tests.features.admission.route_cases import ROUTES
 
 END = {"weight": 100}
 LATENCY = {"metric": "TimeToFirstToken", "threshold": "1s", "maxAbove": "5%", "margin": "2.5%"}
@@ -278,11 +279,12 @@ STATIC: list[Case] = [
     Case(
         "exactly one route",
         "spec.traffic",
-        "name exactly one route whose weights are moved: httpRoute, grpcRoute",
+        "name exactly one route whose weights are moved: httpRoute, grpcRoute, virtualService, dnsEndpoint",
         [at("spec.traffic.httpRoute", None), at("spec.traffic.grpcRoute", ROUTE)],
         [spec({"traffic": {"httpRoute": None, "grpcRoute": ROUTE}})],
     ),
     *(equal_backends(f"spec.traffic.{each}") for each in ("httpRoute", "grpcRoute")),
+    *ROUTES,
     Case(
         "weights fall",
         "spec.steps",

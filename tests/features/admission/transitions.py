@@ -2,6 +2,7 @@
 
 from tests.features.admission.case import Case
 from tests.features.admission.rollouts import Json, at, spec
+from tests.features.admission.route_cases import DNS_ENDPOINT, VIRTUAL_SERVICE
 
 ROUTE = {"name": "chat", "sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}}
 
@@ -97,6 +98,8 @@ TRANSITIONS: list[Case] = [
             at("spec.traffic.httpRoute.targetBackend", {"name": "other"}),
             at("spec.traffic.httpRoute.rules", [0]),
             spec({"traffic": {"httpRoute": None, "grpcRoute": ROUTE}}),
+            spec({"traffic": {"httpRoute": None, "virtualService": VIRTUAL_SERVICE}}),
+            spec({"traffic": {"httpRoute": None, "dnsEndpoint": DNS_ENDPOINT}}),
         ],
         [
             at("spec.traffic.onOverride", "Pause"),

@@ -137,6 +137,8 @@ NAMESPACED: list[tuple[str, str, str, bool]] = [
     ("get", "cutover.dev/migrationrollouts", "shared", False),
     ("list", "cutover.dev/migrationrollouts", "", False),
     ("patch", "gateway.networking.k8s.io/httproutes", "inference", True),
+    ("patch", "networking.istio.io/virtualservices", "inference", True),
+    ("patch", "externaldns.k8s.io/dnsendpoints", "inference", True),
     ("patch", "gateway.networking.k8s.io/httproutes", "shared", False),
     ("get", "/secrets", "shared", True),
     ("list", "/secrets", "shared", False),

@@ -107,6 +107,8 @@ NEEDED = [
     ("get list watch patch", "cutover.dev/migrationrollouts", "inference", ""),
     ("patch", "cutover.dev/migrationrollouts/status", "inference", ""),
     ("get list watch patch", "gateway.networking.k8s.io/httproutes", "inference", ""),
+    ("get list watch patch", "networking.istio.io/virtualservices", "inference", ""),
+    ("get list watch patch", "externaldns.k8s.io/dnsendpoints", "inference", ""),
     ("get", "/secrets", "inference", "gke-usc1"),
     ("get", "/configmaps", "inference", "llama-golden"),
     ("get", "apps/deployments", "inference", "llama-chat"),
@@ -121,6 +123,9 @@ NEEDED = [
 FORBIDDEN = [
     ("create update delete deletecollection", "cutover.dev/migrationrollouts", "inference", ""),
     ("create update delete", "gateway.networking.k8s.io/httproutes", "inference", ""),
+    ("create update delete", "networking.istio.io/virtualservices", "inference", ""),
+    ("get patch", "networking.istio.io/destinationrules", "inference", ""),
+    ("create update delete", "externaldns.k8s.io/dnsendpoints", "inference", ""),
     ("list watch create update patch delete", "/secrets", "inference", ""),
     ("list", "/secrets", "", ""),
     ("list watch create update patch delete", "/configmaps", "inference", ""),
@@ -295,10 +300,15 @@ def test_the_remote_roles_and_script_give_a_kubeconfig_that_may_move_routes_and_
     assert "Major" in remote.kubectl(kubectl, "get", "--raw", "/version").title()
     user = "system:serviceaccount:inference:cutover-remote"
     assert user in remote.kubectl(kubectl, "auth", "whoami")
-    route = "gateway.networking.k8s.io/httproutes"
+    routes = (
+        "gateway.networking.k8s.io/httproutes",
+        "networking.istio.io/virtualservices",
+        "externaldns.k8s.io/dnsendpoints",
+    )
     for verb in ("get", "list", "watch", "patch"):
-        assert may(remote, user, verb, route, "inference")
-        assert not may(remote, user, verb, route, "default")
+        for route in routes:
+            assert may(remote, user, verb, route, "inference")
+            assert not may(remote, user, verb, route, "default")
         assert not may(remote, user, verb, "/secrets", "inference")
     for workload in ("apps/deployments", "serving.kserve.io/inferenceservices"):
         assert may(remote, user, "get", workload, "inference")

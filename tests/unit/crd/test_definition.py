@@ -120,6 +120,7 @@ def test_lists_say_who_may_own_an_entry() -> None:
         "spec.traffic.grpcRoute.rules": "set",
         "spec.traffic.httpRoute.rules": "set",
         "spec.windows": "atomic",
+        "spec.traffic.virtualService.rules": "set",
     }
 
 
