@@ -19,6 +19,8 @@ class ConditionType(StrEnum):
     """The route carries the desired weight, the gateway took it and requests show it."""
     ANALYSIS_HEALTHY = "AnalysisHealthy"
     """Both sides' metrics can be read."""
+    FEASIBLE = "Feasible"
+    """Each step can gather its evidence within its maxDuration, at the source's rate."""
     ROLLBACK_READY = "RollbackReady"
     """Everything that putting the traffic back needs is at hand."""
     SOURCE_REACHABLE = "SourceReachable"

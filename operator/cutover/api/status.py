@@ -18,6 +18,7 @@ from cutover.api.facts import MAX_XIDS, Facts, ProbesStatus, Streak, WarmUpStatu
 from cutover.api.gates import Gate
 from cutover.api.guards import Guards
 from cutover.api.names import Message
+from cutover.api.preflight import MAX_CHECKS, PreflightCheck
 from cutover.api.rules import Rule, keyed_by, ruled_by
 from cutover.api.sides import Profile, Side
 from cutover.api.steps import Step, StepKind
@@ -56,6 +57,9 @@ class Plan(Wire):
     target: Side
     traffic: Traffic
     steps: Annotated[list[Step], Field(max_length=64)]
+    steps_omitted: bool | None = Field(
+        default=None, description="True: spec.steps is omitted, and these are the default."
+    )
     windows: Annotated[list[Window], Field(max_length=MAX_WINDOWS)] = Field(default_factory=list)
     analysis: Analysis
     gates: Annotated[list[Gate], Field(max_length=16)]
@@ -212,6 +216,9 @@ class Status(Wire):
     weights: Weights = Weights()
     original: Annotated[list[OriginalWeights], Field(max_length=128)] = Field(default_factory=list)
     baseline: Baseline | None = None
+    preflight: Annotated[list[PreflightCheck], Field(max_length=MAX_CHECKS)] = Field(
+        default_factory=list
+    )
     pause: PauseStatus | None = None
     reference: Annotated[list[FrozenReference], Field(max_length=16)] = Field(default_factory=list)
     reference_distributions: Annotated[list[FrozenDistribution], Field(max_length=16)] = Field(

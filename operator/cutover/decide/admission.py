@@ -26,14 +26,14 @@ WAITS_FOR_ITSELF = frozenset({WARMING_UP, OUTSIDE})
 def held_back(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
     """Say what keeps the weight that is desired from being written; None: nothing."""
     return (
-        _unfit(seen, status, plan)
+        unfit(seen, status, plan)
         or outside(plan, seen.now)
         or _cold(status, plan)
         or _cramped(seen, status, plan)
     )
 
 
-def _unfit(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
+def unfit(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
     """The guards would take the next weight away again at once."""
     disabled = frozenset(plan.guards.disabled)
     probes = seen.health.probes
@@ -72,38 +72,23 @@ def _cold(status: Status, plan: Plan) -> Refusal | None:
     )
 
 
-def preflight_unfit(seen: Observation, plan: Plan) -> Refusal | None:
-    """Say what about workloads and endpoint keeps the first step from beginning.
-
-    Here, where nothing has been moved, what cannot be looked at is an obstacle too: a guard that was
-    asked for and can see nothing would be none.
-    """
-    for name, side, found in (
-        ("source", plan.source, seen.health.source_replicas),
-        ("target", plan.target, seen.health.target_replicas),
-    ):
-        if side.workload is None:
-            continue
-        if isinstance(found, Gap):
-            return Refusal(f"Workload{found.missing}", f"spec.{name}.workload: {found.message}")
-        if found is None:
-            return Refusal("WorkloadNotRead", f"spec.{name}.workload: has not been read yet")
-    probes = seen.health.probes
-    if plan.target.endpoint is not None and Guard.FAILED_PROBES not in plan.guards.disabled:
-        if probes is not None and probes.unsent:
-            return Refusal("EndpointUnusable", f"spec.target.endpoint: {probes.unsent}")
-        if probes is None or probes.at is None:
-            return Refusal("EndpointNotProbed", "spec.target.endpoint: has not answered yet")
-    return _unfit(seen, seen.status, plan)
-
-
 # --- capacity -----------------------------------------------------------------------------------
 
 
 def _cramped(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
     """Whether the servers that are ready would have no room for the weight that is desired."""
-    capacity, desired = plan.capacity, status.weights.desired
-    if capacity is None or not desired:
+    desired = status.weights.desired
+    return _no_room(seen, status, plan, desired) if desired else None
+
+
+def preflight_room(seen: Observation, plan: Plan, first: int) -> Refusal | None:
+    """Whether they would have none for the first weight."""
+    return _no_room(seen, seen.status, plan, first)
+
+
+def _no_room(seen: Observation, status: Status, plan: Plan, desired: int) -> Refusal | None:
+    capacity = plan.capacity
+    if capacity is None:
         return None
     replicas = counted_replicas(seen.health.target_replicas, gauges_of(seen.target).instances)
     if replicas is None:

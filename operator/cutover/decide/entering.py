@@ -5,26 +5,26 @@ from datetime import timedelta
 from math import ceil
 
 from cutover.api.evidence import FrozenReference
-from cutover.api.gates import Gate
 from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import Baseline, PauseCause, Phase, Plan, Status
 from cutover.decide import claims, clocks, record
-from cutover.decide.admission import counted_replicas, preflight_unfit
+from cutover.decide.admission import counted_replicas
 from cutover.decide.applying import overridden
+from cutover.decide.check import told
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.counting import gate_counts
 from cutover.decide.decision import ClaimRoute, Decision, ReleaseClaim, Said
 from cutover.decide.drifting import frozen_distributions
 from cutover.decide.facts import with_facts
-from cutover.decide.fulllook import at_vantage, window_of
+from cutover.decide.fulllook import window_of
 from cutover.decide.health import noted
 from cutover.decide.looking import REFERENCE_WINDOW
-from cutover.decide.means import mean_total
 from cutover.decide.observation import Observation, Refusal, Replicas
 from cutover.decide.past import recorded
 from cutover.decide.pausing import step_for
-from cutover.decide.querying import refused_expression
-from cutover.decide.readings import NOT_ASKED, Gap, Missing, Reading, SideReading, WindowReading
+from cutover.decide.preflight import begun_with, first_obstacle, news, preflight_checks
+from cutover.decide.readable import baseline_reading
+from cutover.decide.readings import NOT_ASKED, Gap, SideReading, WindowReading
 from cutover.decide.route import Claim, RouteGone, RouteSeen, RouteUnreadable
 from cutover.decide.stepping import held_said
 from cutover.decide.weights import inexpressible, restored
@@ -208,15 +208,14 @@ def _adopt(seen: Observation, status: Status, plan: Plan, claim: Claim) -> Decis
 
 
 def _preflight(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision:
-    decision = Decision(status, finalizer=True, look_again=RETRY)
-    obstacle = preflight_obstacle(seen, plan, route)
-    if obstacle is not None:
-        return replace(decision, said=_obstacle_said(seen, obstacle))
-    if not baseline_is_clean(seen, status):
+    checks = preflight_checks(seen, plan, route)
+    status = status.model_copy(update={"preflight": told(checks)})
+    decision = Decision(status, finalizer=True, look_again=RETRY, said=news(seen, checks))
+    if first_obstacle(checks) is not None or not baseline_is_clean(seen, status):
         return decision
     closed = outside(plan, seen.now)
     if closed is not None:
-        said = held_said(seen, closed)
+        said = (*decision.said, *held_said(seen, closed))
         opens = next_opening(plan.windows, seen.now)
         again = min(OUTSIDE_WINDOWS, opens.at - seen.now) if opens else OUTSIDE_WINDOWS
         return replace(decision, held=closed, look_again=again, said=said)
@@ -226,38 +225,17 @@ def _preflight(seen: Observation, status: Status, plan: Plan, route: RouteSeen) 
     return replace(decision, status=_begun(seen, status, plan, route), look_again=AT_ONCE)
 
 
-def preflight_obstacle(seen: Observation, plan: Plan, route: RouteSeen) -> Refusal | None:
-    """Say what keeps the first step from beginning, with the field to mend."""
-    if not route.accepted:
-        return Refusal("NotAccepted", f"the gateway has not accepted the route: {route.acceptance}")
-    gap = metrics_obstacle(seen, plan)
-    if gap is not None:
-        return Refusal(gap.missing.value, gap.message)
-    for name, reach in (("source", seen.source_reach), ("target", seen.target_reach)):
-        if reach.reachable is False:
-            return Refusal(reach.reason, f"spec.{name}.cluster: {reach.message}")
-    return preflight_unfit(seen, plan)
-
-
-def _obstacle_said(seen: Observation, obstacle: Refusal) -> tuple[Said, ...]:
-    """Tell of an obstacle once per spec and subject: its numbers change from look to look."""
-    if seen.source is None:
-        return ()
-    known = f"preflight: {obstacle.message.partition(':')[0]}"
-    old = seen.status.observed_generation == seen.commands.generation
-    if old and seen.status.message.startswith(known):
-        return ()
-    return (Said(obstacle.reason, obstacle.message, warning=True),)
-
-
 def _source_replicas(seen: Observation) -> int | None:
     found = seen.health.source_replicas
     return counted_replicas(found, NOT_ASKED) if isinstance(found, Replicas) else None
 
 
 def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Status:
+    plan = begun_with(seen, plan)
     status = status.model_copy(
         update={
+            "plan": plan,
+            "preflight": told(preflight_checks(seen, plan, route)),
             "original": record.to_status(route.rules),
             "baseline": _baseline(seen),
             "reference": _first_reference(seen, plan),
@@ -287,85 +265,13 @@ def baseline_is_clean(seen: Observation, status: Status) -> bool:
     The weight may have been put to 0 a moment ago: requests in a window that reaches back before this
     preflight began might still be the route's own.
     """
-    window = _baseline_reading(seen.target)
+    window = baseline_reading(seen.target)
     if window is None or isinstance(window.requests, Gap) or window.requests < 1:
         return True
     began = next(
         (one.at for one in reversed(status.history) if one.to_phase == Phase.PREFLIGHT), None
     )
     return clocks.waited(began, seen.now).total_seconds() >= window.seconds
-
-
-def _baseline_reading(reading: Reading | None) -> WindowReading | None:
-    if not isinstance(reading, SideReading) or not reading.windows:
-        return None
-    return min(reading.windows, key=lambda one: one.seconds)
-
-
-def metrics_obstacle(seen: Observation, plan: Plan) -> Gap | None:
-    """Say what cannot be read: every gate on the source, and on the target all but 'nothing yet'."""
-    source, target = seen.source, seen.target
-    for name, reading in (("source", source), ("target", target)):
-        if reading is None:
-            return Gap(Missing.NO_DATA, f"the {name}'s metrics have not been read yet")
-        if isinstance(reading, Gap):
-            return Gap(reading.missing, f"spec.{name}.prometheus: {reading.message}")
-        if reading.overlaps:
-            return Gap(
-                Missing.SIDES_OVERLAP,
-                "spec.source.prometheus.matchers and spec.target.prometheus.matchers select the same series:"
-                " make them disjoint",
-            )
-    for name, reading in (("source", source), ("target", target)):
-        gap = _side_gap(plan, reading, needs_data=name == "source")
-        if gap is not None:
-            return Gap(gap.missing, f"{name}: {gap.message}")
-    return refused_expression(plan, seen.values)
-
-
-def _side_gap(plan: Plan, reading: Reading | None, *, needs_data: bool) -> Gap | None:
-    """Say what cannot be read, neither over the long window nor over what came last.
-
-    A server that was started a minute ago with other buckets has a past that cannot be added up.
-    """
-    windows = (window_of(reading, REFERENCE_WINDOW), _baseline_reading(reading))
-    gaps = [_window_gap(plan, window, needs_data=needs_data) for window in windows]
-    return gaps[0] if all(gaps) else _drift_gap(plan, windows[0], needs_data=needs_data)
-
-
-def _drift_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: bool) -> Gap | None:
-    """Say which distribution cannot be read: they are read over the long window alone."""
-    told = window.distributions if isinstance(window, WindowReading) else {}
-    for gate in plan.gates:
-        if gate.traffic_drift is None or gate.only_reports:
-            continue
-        found = told.get(gate.traffic_drift.key(gate.name))
-        if isinstance(found, Gap) and (needs_data or found.missing is not Missing.NO_DATA):
-            return Gap(found.missing, f"gate {gate.name}: {found.message}")
-    return None
-
-
-def _window_gap(plan: Plan, window: WindowReading | Gap | None, *, needs_data: bool) -> Gap | None:
-    if not isinstance(window, WindowReading):
-        return window or Gap(Missing.NO_DATA, "not read yet")
-    for gate in plan.gates:
-        if gate.only_reports or not gate.counts_requests:
-            continue
-        for value in _values(gate, window):
-            if isinstance(value, Gap) and (needs_data or value.missing is not Missing.NO_DATA):
-                return Gap(value.missing, f"gate {gate.name}: {value.message}")
-    return None
-
-
-def _values(gate: Gate, window: WindowReading) -> tuple[object, ...]:
-    seen = at_vantage(gate, window)
-    if isinstance(seen, Gap):
-        return (seen,)
-    if gate.latency is not None:
-        return (seen.latencies.get(gate.latency.metric),)
-    if gate.mean_latency is not None:
-        return (mean_total(gate, window),)
-    return (seen.requests, seen.errors)
 
 
 def _baseline(seen: Observation) -> Baseline | None:

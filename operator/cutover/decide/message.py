@@ -9,9 +9,10 @@ from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force, awaited
 from cutover.decide.decision import Decision
-from cutover.decide.entering import baseline_is_clean, preflight_obstacle
+from cutover.decide.entering import baseline_is_clean
 from cutover.decide.looking import has_traffic
 from cutover.decide.observation import Observation, Refusal
+from cutover.decide.preflight import in_words, preflight_checks
 from cutover.decide.readings import Gap, SideReading
 from cutover.decide.route import RouteSeen
 from cutover.decide.stepping import is_approved, may_raise
@@ -97,9 +98,9 @@ def _preflight(seen: Observation, status: Status, decision: Decision) -> str:
         return f"preflight: {decision.trouble.message}"
     route, plan = seen.route, status.plan
     if isinstance(route, RouteSeen) and plan is not None and seen.source is not None:
-        obstacle = preflight_obstacle(seen, plan, route)
-        if obstacle is not None:
-            return f"preflight: {obstacle.message}"
+        obstacles = in_words(preflight_checks(seen, plan, route))
+        if obstacles:
+            return f"preflight: {obstacles}"
     if status.trouble:
         return f"preflight: the route cannot be claimed: {status.trouble}"
     if seen.source is None:

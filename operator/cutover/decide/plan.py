@@ -91,6 +91,7 @@ def resolve(
         target=spec.target,
         traffic=spec.traffic,
         steps=list(spec.steps) if spec.steps is not None else list(DEFAULT_STEPS),
+        steps_omitted=True if spec.steps is None else None,
         windows=list(spec.windows or ()),
         analysis=spec.analysis,
         gates=[gate.resolved() for gate in gates],

@@ -57,6 +57,7 @@ def _essence(status: Status, now: datetime) -> Mapping[str, Any]:
         "release": status.release_failing_since,
         "enforced": status.enforced_at,
         "original": status.original,
+        "preflight": [(one.name, one.state) for one in status.preflight],
         "conditions": [(one.type, one.status, one.reason) for one in status.conditions],
     }
 

@@ -34,15 +34,25 @@ def judge_query(
     return Told(judgement, breaches=streak)
 
 
-def refused_expression(plan: Plan, values: Values) -> Gap | None:
-    """An expression that can never be judged as it is written: better told before any traffic."""
-    for side, found in (("source", values.source), ("target", values.target)):
+def refused_expressions(plan: Plan, values: Values) -> dict[str, Gap]:
+    """By name of the gate: expressions that can never be judged as they are written, better told before any traffic."""
+    refused: dict[str, Gap] = {}
+    for side, found in (("target", values.target), ("source", values.source)):
         for gate in plan.gates:
             value = found.get(gate.name)
-            number = value.number if value is not None and not gate.only_reports else None
+            number = value.number if value is not None else None
             if isinstance(number, Gap) and number.missing is Missing.INVALID_QUERY:
-                return Gap(number.missing, f"gate {gate.name}: {side}: {number.message}")
-    return None
+                text = f"gate {gate.name}: {side}: {number.message}"
+                refused[gate.name] = Gap(number.missing, text)
+    return refused
+
+
+def unanswered_on_source(gate: Gate, values: Values) -> Gap | None:
+    """What is asked of the source and brings nothing there now, where it always brings something."""
+    if gate.query is None or gate.query.whose is Of.TARGET:
+        return None
+    value = values.source.get(gate.name)
+    return value.number if value is not None and isinstance(value.number, Gap) else None
 
 
 def asked_query(gate: Gate, look: FullLook) -> str | None:

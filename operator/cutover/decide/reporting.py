@@ -4,6 +4,7 @@ Computed once, last, from the new status and from what was seen; nothing is deci
 """
 
 from cutover.api.conditions import Condition, ConditionStatus, ConditionType, with_condition
+from cutover.api.preflight import CheckState
 from cutover.api.sides import ClusterRef
 from cutover.api.status import Phase, Plan, Status, Summary
 from cutover.api.verdict import Verdict
@@ -11,10 +12,11 @@ from cutover.decide import claims
 from cutover.decide.admission import WAITS_FOR_ITSELF, source_cannot_take_all
 from cutover.decide.applying import before_traffic
 from cutover.decide.decision import Decision
-from cutover.decide.entering import metrics_obstacle
 from cutover.decide.judging import worst
 from cutover.decide.message import message_of
 from cutover.decide.observation import Observation, Refusal, Replicas, SideReach
+from cutover.decide.preflight import feasible
+from cutover.decide.readable import metrics_obstacle
 from cutover.decide.readings import Gap, Missing
 from cutover.decide.route import RouteGone, RouteSeen, RouteUnreadable
 from cutover.decide.stepping import is_approved
@@ -104,6 +106,7 @@ def _rows(seen: Observation, status: Status, decision: Decision) -> list[Row]:
         _accepted(decision.refusal),
         *_traffic(seen, status, decision),
         *_analysis(seen, status),
+        *_feasible(seen, status),
         *_reach(seen),
         _paused(status),
         *_end(status, _stalled(seen, status, decision)),
@@ -186,9 +189,9 @@ def _analysis(seen: Observation, status: Status) -> list[Row]:
     if status.phase is Phase.PREFLIGHT and status.plan is not None:
         if seen.source is None:
             return []
-        gap = metrics_obstacle(seen, status.plan)
-        if gap is not None:
-            return [(kind, FALSE, gap.missing.value, gap.message)]
+        obstacle = metrics_obstacle(seen, status.plan)
+        if obstacle is not None:
+            return [(kind, FALSE, obstacle.reason, obstacle.message)]
         return [(kind, TRUE, "Readable", "both sides' metrics can be read")]
     if seen.source is None:
         return []
@@ -205,6 +208,21 @@ def _analysis(seen: Observation, status: Status) -> list[Row]:
     if broken is not None:
         return [(kind, FALSE, broken.reason, broken.message)]
     return [(kind, TRUE, "Readable", "both sides' metrics can be read")]
+
+
+def _feasible(seen: Observation, status: Status) -> list[Row]:
+    """As of Preflight: later the source's rate is no longer that of the whole service."""
+    entering = Phase.PREFLIGHT in (status.phase, seen.status.phase)
+    if not entering or status.plan is None or seen.source is None:
+        return []
+    found, kind = feasible(seen, status.plan), ConditionType.FEASIBLE
+    match found.state:
+        case CheckState.PASSED:
+            return [(kind, TRUE, "StepsFit", found.message)]
+        case CheckState.UNKNOWN:
+            return [(kind, UNKNOWN, found.reason, found.message)]
+        case _:
+            return [(kind, FALSE, found.reason, found.message)]
 
 
 def _reach(seen: Observation) -> list[Row]:

@@ -126,6 +126,8 @@ def _with_edits(
         return status, plan, draft
     if draft.generation == plan.generation:
         return status, plan, None
+    if plan.steps_omitted and draft.steps_omitted:
+        draft = draft.model_copy(update={"steps": plan.steps})
     executed = (status.step.index if status.step else 0) + 1
     refusal = edit_refusal(plan, draft, executed)
     if refusal is not None:

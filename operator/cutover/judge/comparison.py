@@ -161,11 +161,11 @@ def _missing(rule: Rule, evidence: Evidence, sides: Sides, terms: Terms) -> floa
         kept = 1.0 if terms.reference is not None else 1.0 / growth
         return _passing(rule, Sides(source.over(kept), grown), terms) is not None
 
-    growth = _first_growth(passes, IN_SIGHT / seen)
+    growth = first_growth(passes, IN_SIGHT / seen)
     return None if growth is None else max(terms.needed - seen, seen * (growth - 1.0))
 
 
-def _first_growth(passes: Callable[[float], bool], most: float) -> float | None:
+def first_growth(passes: Callable[[float], bool], most: float) -> float | None:
     """Find the smallest factor (to a tenth) by which the evidence must grow; None above ``most``."""
     low, high = 1.0, 2.0
     while not passes(high):
