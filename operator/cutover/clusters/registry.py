@@ -22,7 +22,7 @@ from cutover.clusters.pool import Pool
 from cutover.clusters.secrets import MAX_AGE, MISSING, REFUSED
 from cutover.clusters.sources import Found, Sources
 from cutover.clusters.tokens.keeper import Issue
-from cutover.decide.observation import Refusal, SideReach
+from cutover.decide.observation import NOT_ANSWERED, Refusal, SideReach
 
 _REACH_OK, _REACH_FAILED = 15.0, 10.0
 _REACH_FIRST, _REACH_AGAIN = 1.0, 0.25
@@ -145,7 +145,7 @@ class Clusters:
             await asyncio.wait({kept.task}, timeout=patience)
             kept.slow = not kept.task.done()
         return kept.reach or SideReach(
-            None, "NotAnswered", f"{connection.server} has not answered yet"
+            None, NOT_ANSWERED, f"{connection.server} has not answered yet"
         )
 
     async def _ask_reach(self, connection: Connection, kept: _Reached) -> None:
