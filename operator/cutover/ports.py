@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from cutover.api.clusters import ClusterRef
-from cutover.api.sides import Side
+from cutover.api.sides import ClusterRef, Side
 from cutover.api.status import Plan
 from cutover.decide.asking import Asking
 from cutover.decide.observation import Probe, Refusal, Replicas, SideReach
@@ -37,10 +36,15 @@ class RouteChange:
     weights: tuple[RuleWeights, ...]
     """The numbers wanted per rule; rules not named here stay as they are."""
     claim: Claim | None
-    """The claim to leave on the route; None removes it."""
+    """The claim to leave on the route; None removes it. What it says of a mirror is done in the same write."""
     pinned: bool = True
     """Demand the resourceVersion of the look. A rollback that lost three races drops this alone;
     the tests on backend names and on the claim stay."""
+
+    @property
+    def mirror(self) -> int:
+        """Percent of the requests that are to be mirrored to the target afterwards; 0: ours is taken away."""
+        return self.claim.mirror if self.claim is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,8 @@ WriteResult = Written | Conflict | NotWritten
 class Router(Protocol):
     """One route's weights."""
 
-    async def look(self, *, deadline: float = 5.0, insist: bool = False) -> Route:
-        """Read the declared weights, the claim and the gateway's acceptance.
-
-        ``insist``: a rollback waits for it, so ask even a cluster that has not answered for a while.
-        """
+    async def look(self, *, deadline: float = 5.0) -> Route:
+        """Read the declared weights, the claim and the gateway's acceptance."""
 
     async def write(
         self, seen: RouteSeen, change: RouteChange, *, deadline: float = 5.0
@@ -84,6 +85,11 @@ class Router(Protocol):
 
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
         """Return a sentence naming the first weight that the route's numbers cannot express."""
+
+    async def mirrorable(
+        self, seen: RouteSeen, percents: Sequence[int], *, deadline: float = 5.0
+    ) -> str | None:
+        """Return why so much cannot be mirrored on this route, having tried it on the API server without doing it."""
 
 
 # --- one side's metrics -------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from cutover.api.status import Phase, Plan, Status
 from cutover.api.steps import Step
 from cutover.api.verdict import Verdict
 from cutover.decide.record import from_status
-from cutover.decide.route import RouteSeen
+from cutover.decide.route import Claim, RouteSeen
 from cutover.decide.transitions import FINISHED, MOVED, allowed
 from cutover.decide.weights import weights_at
+from cutover.traffic.claim import from_text
 from tests.fakes.process import Look
 from tests.fakes.route import Change
 from tests.fakes.world import World
@@ -60,6 +61,7 @@ def raises_are_earned(slack: timedelta = timedelta(0)) -> Promise:
         asked = look.seen.commands
         assert not (asked.abort or asked.paused or asked.deleting or stored.pause)
         assert stored.phase in (Phase.PROGRESSING, Phase.SOAKING)
+        assert not change.mirror_after, "mirrored beside a weight"
         before = stored.weights.applied or 0
         _assert_passed_before_traffic(look, plan)
         if before:
@@ -115,6 +117,32 @@ def _assert_proven(look: Look, plan: Plan) -> None:
     assert look.seen.route.accepted, "raised before the gateway had the last weight"
 
 
+def mirrors_are_meant() -> Promise:
+    """Copies are what the stored shadow step says, the claim says so too, and a rollback begins none."""
+
+    def judge(_: World, change: Change, look: Look) -> None:
+        claim = from_text(change.claim_after) if change.claim_after is not None else None
+        said = claim.mirror if isinstance(claim, Claim) else 0
+        assert said == change.mirror_after, "the claim does not say what is mirrored"
+        if change.mirror_after <= change.mirror_before:
+            return
+        stored = look.seen.status
+        assert stored.plan is not None
+        assert stored.step is not None
+        shadow = stored.plan.steps[stored.step.index].shadow
+        assert shadow is not None, f"a {stored.step.kind} step mirrored"
+        assert change.mirror_after == shadow.parts
+        assert stored.phase is Phase.SHADOWING
+        assert stored.leader_epoch == look.seen.identity.epoch
+        asked = look.seen.commands
+        assert not (asked.abort or asked.paused or asked.deleting or stored.pause)
+        assert not stored.weights.applied, "mirrored beside a weight"
+        if change.mirror_before:
+            assert all(one.verdict is Verdict.PASS for one in look.decision.status.gates)
+
+    return Writes(judge)
+
+
 def weight_only_falls_on_rollback() -> Promise:
     """From the decision to roll back until a higher attempt nothing of ours raises the target.
 
@@ -128,6 +156,7 @@ def weight_only_falls_on_rollback() -> Promise:
             assert not change.raises, "raised during a rollback"
         if look.decision.status.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
             assert not change.raises, "a rollback raised a weight"
+            assert change.mirror_after <= change.mirror_before, "a rollback mirrored more"
             rolling.add(attempt)
 
     writes = Writes(judge)
@@ -205,6 +234,7 @@ def watch_all(world: World, *, slack: timedelta = timedelta(0)) -> None:
     """Hold every promise against this world from now on."""
     world.watchers += [
         raises_are_earned(slack),
+        mirrors_are_meant(),
         weight_only_falls_on_rollback(),
         phases_follow_the_table(),
         status_is_bounded,

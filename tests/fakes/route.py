@@ -3,7 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from cutover.decide.route import Claim, Route, RouteGone, RouteSeen, RouteUnreadable, RuleWeights
+from cutover.decide.route import (
+    Claim,
+    Route,
+    RouteGone,
+    RouteSeen,
+    RouteUnreadable,
+    RuleMirror,
+    RuleWeights,
+)
 from cutover.decide.weights import inexpressible
 from cutover.ports import Conflict, NotWritten, RouteChange, WriteResult, Written
 from cutover.traffic.claim import Unreadable, from_text, to_text
@@ -18,6 +26,9 @@ class Change:
     after: tuple[RuleWeights, ...]
     claim_before: str | None
     claim_after: str | None
+    mirror_before: int = 0
+    mirror_after: int = 0
+    """Percent that a filter mirrors to the target."""
 
     @property
     def raises(self) -> bool:
@@ -55,6 +66,10 @@ class FakeRoute:
         self.observed = 1
         self.accepted_rules = self.rules
         self.last_manager = "kubectl"
+        self.mirror = 0
+        """Percent that the filter mirrors to the target."""
+        self.accepted_mirror = 0
+        self.mirror_refusal: str | None = None
         self.changes: list[Change] = []
         self.before_write: Callable[[], object] = lambda: None
         """Called when the operator's write arrives: somebody may be faster."""
@@ -69,7 +84,13 @@ class FakeRoute:
         if self.gateway_stuck or not self.exists or self.observed == self.generation:
             return False
         self.observed, self.accepted_rules = self.generation, self.rules
+        self.accepted_mirror = self.mirror
         return True
+
+    @property
+    def delivered_mirror(self) -> float:
+        """What the gateway copies to the target, in percent of all requests."""
+        return float(self.accepted_mirror) if self.exists else 0.0
 
     @property
     def delivered_share(self) -> float:
@@ -96,13 +117,17 @@ class FakeRoute:
         text = to_text(claim) if isinstance(claim, Claim) else claim
         self._put(who, self.rules, text)
 
+    def mirror_by(self, who: str, percent: int) -> None:
+        """Somebody else changes or removes the filter that mirrors."""
+        self._put(who, self.rules, self.claim_text, percent)
+
     def touch(self) -> None:
         """Something of no interest changes."""
         self._version += 1
 
     # --- the port -------------------------------------------------------------------------------
 
-    async def look(self, *, deadline: float = 5.0, insist: bool = False) -> Route:
+    async def look(self, *, deadline: float = 5.0) -> Route:
         if self.unreadable:
             reason, message = self.unreadable.split(": ", 1)
             return RouteUnreadable(reason, message)
@@ -128,6 +153,10 @@ class FakeRoute:
             problem_reason=reason,
             last_manager=self.last_manager,
             claim_text=self.claim_text,
+            mirrors=tuple(RuleMirror(rule.rule, self.mirror) for rule in self.rules)
+            if claim is not None and claim.mirror
+            else (),
+            mirror_refusal=self.mirror_refusal,
         )
 
     async def write(
@@ -150,11 +179,17 @@ class FakeRoute:
         )
         if self.mutated is not None and change.weights:
             after = self.mutated(after)
-        self._put("cutover", after, None if change.claim is None else to_text(change.claim))
+        claim = None if change.claim is None else to_text(change.claim)
+        self._put("cutover", after, claim, change.mirror)
         return Written(str(self._version))
 
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
         return inexpressible(seen.rules, weights)
+
+    async def mirrorable(
+        self, seen: RouteSeen, percents: Sequence[int], *, deadline: float = 5.0
+    ) -> str | None:
+        return seen.mirror_refusal
 
     def _refused(self, seen: RouteSeen, change: RouteChange) -> WriteResult | None:
         if self.unreadable:
@@ -170,12 +205,20 @@ class FakeRoute:
             return Conflict("the route is no longer what was looked at")
         return None
 
-    def _put(self, who: str, rules: tuple[RuleWeights, ...], claim: str | None) -> None:
-        if (rules, claim) == (self.rules, self.claim_text):
+    def _put(
+        self,
+        who: str,
+        rules: tuple[RuleWeights, ...],
+        claim: str | None,
+        mirror: int | None = None,
+    ) -> None:
+        mirror = self.mirror if mirror is None else mirror
+        if (rules, claim, mirror) == (self.rules, self.claim_text, self.mirror):
             return
-        self.changes.append(Change(who, self.rules, rules, self.claim_text, claim))
+        texts, mirrors = (self.claim_text, claim), (self.mirror, mirror)
+        self.changes.append(Change(who, self.rules, rules, *texts, *mirrors))
         self._version += 1
-        if rules != self.rules:
+        if (rules, mirror) != (self.rules, self.mirror):
             self.generation += 1
             self.last_manager = who
-        self.rules, self.claim_text = rules, claim
+        self.rules, self.claim_text, self.mirror = rules, claim, mirror

@@ -127,12 +127,12 @@ class FakeSides:
     def servers(self) -> tuple[Server, Server]:
         return self.source, self.target
 
-    def pass_time(self, now: datetime, share: float) -> None:
-        """Serve until ``now`` with ``share`` percent on the target."""
+    def pass_time(self, now: datetime, share: float, mirrored: float = 0.0) -> None:
+        """Serve until ``now`` with ``share`` percent on the target, and ``mirrored`` percent of all copied to it."""
         seconds = (now - self._until).total_seconds()
         if seconds <= 0:
             return
-        parts = ((self.source, 1.0 - share / 100.0), (self.target, share / 100.0))
+        parts = ((self.source, 1.0 - share / 100.0), (self.target, (share + mirrored) / 100.0))
         for server, part in parts:
             server.count(now, seconds * (self.rate * part + server.other_callers))
         self._until = now

@@ -72,6 +72,9 @@ def describe(change: Change) -> str:
         numbers = ", ".join(f"{rule.source}/{rule.target}" for rule in change.after)
         word = "raised" if change.raises else "lowered" if change.lowers else "rewritten"
         told.append(f"{word} to {numbers}")
+    if change.mirror_after != change.mirror_before:
+        percent = change.mirror_after
+        told.append(f"mirrors {percent} % to the target" if percent else "mirrors no more")
     if change.claim_after != change.claim_before:
         if change.claim_after is None:
             told.append("claim removed")

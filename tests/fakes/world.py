@@ -183,7 +183,7 @@ class World:
         return max(self.now, min(moments)) if moments else None
 
     def _pass(self, moment: datetime) -> None:
-        self.sides.pass_time(moment, self.route.delivered_share)
+        self.sides.pass_time(moment, self.route.delivered_share, self.route.delivered_mirror)
         self.now = max(self.now, moment)
 
     def _happen(self) -> None:

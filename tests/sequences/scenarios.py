@@ -68,7 +68,77 @@ def gap(world: World, missing: Missing | None) -> None:
         server.gap = Gap(missing, NO_ANSWER) if missing else None
 
 
+SHADOWED_STEPS: tuple[Mapping[str, Any], ...] = (
+    {"shadow": {"percent": "10%", "duration": "2m"}},
+    {"shadow": {"duration": "2m"}},
+    {"approval": {"name": "go-live"}},
+    {"weight": 25},
+    {"weight": 100},
+)
+
+
 # --- good ends ----------------------------------------------------------------------------------
+
+
+@scenario
+def shadowed_before_the_first_weight() -> Story:
+    story = begin(quick(SHADOWED_STEPS))
+    story.at(
+        12 * MINUTE,
+        "person",
+        "approves go-live",
+        lambda w: w.rollouts.edit(lambda s: s.update(approved=[{"name": "go-live", "attempt": 1}])),
+    )
+    return run_out(story)
+
+
+@scenario
+def shadow_of_a_slow_target() -> Story:
+    story = begin(quick(SHADOWED_STEPS))
+    turn_slow(story.world)
+    return run_out(story)
+
+
+@scenario
+def mirror_taken_away_by_hand() -> Story:
+    story = begin(quick(SHADOWED_STEPS[1:2] + SHADOWED_STEPS[3:]))
+    story.world.run(60.0)
+    story.do("git", "removes the mirror", lambda w: w.route.mirror_by("git", 0))
+    story.world.run(60.0)
+    story.do("person", "pauses", lambda w: w.rollouts.edit(lambda s: s.update(paused=True)))
+    story.world.run(10.0)
+    story.do("person", "resumes", lambda w: w.rollouts.edit(lambda s: s.update(paused=False)))
+    return run_out(story)
+
+
+@scenario
+def shadow_on_a_route_that_cannot_mirror() -> Story:
+    story = begin(quick(SHADOWED_STEPS[1:2] + SHADOWED_STEPS[3:]))
+    story.world.route.mirror_refusal = "a DNSEndpoint cannot: remove the shadow steps"
+    story.world.run(60.0)
+    return story
+
+
+@scenario
+def aborted_while_shadowing() -> Story:
+    story = begin(quick(SHADOWED_STEPS[1:2] + SHADOWED_STEPS[3:]))
+    story.world.run(60.0)
+    story.do("person", "sets spec.abort", lambda w: w.rollouts.edit(lambda s: s.update(abort=True)))
+    return run_out(story)
+
+
+@scenario
+def leader_changes_and_status_is_lost_while_shadowing() -> Story:
+    story = begin(quick(SHADOWED_STEPS[1:2] + SHADOWED_STEPS[3:]))
+    story.world.run(60.0)
+    story.do("lab", "another leader", lambda w: w.restart())
+    story.world.run(30.0)
+    story.do("person", "restores a backup", lambda w: w.rollouts.lose_status())
+    story.world.run(60.0)
+    story.do("person", "pauses", lambda w: w.rollouts.edit(lambda s: s.update(paused=True)))
+    story.world.run(10.0)
+    story.do("person", "resumes", lambda w: w.rollouts.edit(lambda s: s.update(paused=False)))
+    return run_out(story)
 
 
 @scenario

@@ -7,6 +7,7 @@ from cutover.decide.decision import (
     ClaimRoute,
     Hold,
     Lower,
+    Mirror,
     Raise,
     ReleaseClaim,
     RollBack,
@@ -40,7 +41,7 @@ async def act(
     if not isinstance(route, RouteSeen):
         return NotWritten("NotSeen", "the route was not read, so nothing was written to it")
     match action:
-        case ClaimRoute(claim=claim):
+        case ClaimRoute(claim=claim) | Mirror(claim=claim):
             return await _write(router, route, RouteChange((), claim), leadership)
         case Raise(weights=weights, claim=claim) | Lower(weights=weights, claim=claim):
             return await _write(router, route, RouteChange(weights, claim), leadership)
@@ -68,7 +69,7 @@ async def _roll_back(
         result = await _write(router, route, change, leadership, ROLLBACK_DEADLINE)
         if not isinstance(result, Conflict):
             return result
-        again = await router.look(deadline=ROLLBACK_DEADLINE, insist=True)
+        again = await router.look(deadline=ROLLBACK_DEADLINE)
         match again:
             case RouteSeen():
                 route = again

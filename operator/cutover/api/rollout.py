@@ -12,7 +12,13 @@ from cutover.api.status import Phase, Status
 from cutover.api.traffic import ROUTERS
 from cutover.api.wire import Wire
 
-UNDER_WAY: Final = (Phase.PREFLIGHT, Phase.PROGRESSING, Phase.SOAKING, Phase.ROLLING_BACK)
+UNDER_WAY: Final = (
+    Phase.PREFLIGHT,
+    Phase.SHADOWING,
+    Phase.PROGRESSING,
+    Phase.SOAKING,
+    Phase.ROLLING_BACK,
+)
 """While a rollout is in one of these, what it moves cannot be exchanged under it."""
 
 _PHASE = "self.?status.phase.orValue('')"

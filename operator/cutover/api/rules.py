@@ -103,6 +103,10 @@ SOME: Final = Rule(
     f"self.matches(r'{SHARE_PATTERN}') && self.matches('[1-9]')",
     "write a share of more than 0% and at most 100%, such as 80%",
 )
+WHOLE_PERCENT: Final = Rule(
+    "self.matches('^([1-9][0-9]?|100)%$')",
+    "write a whole percentage from 1% to 100%, such as 10%",
+)
 TIMES: Final = Rule(
     f"self.matches(r'{RATIO_PATTERN}') && double(self) >= 1.0 && double(self) <= 100.0",
     "write how many times the source's share is allowed, a number from 1 to 100 in quotes,"

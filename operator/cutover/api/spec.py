@@ -20,7 +20,9 @@ from cutover.api.sides import Profile, Side
 from cutover.api.steps import (
     STEPS_APPROVALS_DIFFER,
     STEPS_END_AT_ALL,
+    STEPS_MIRROR_MORE,
     STEPS_RISE,
+    STEPS_SHADOW_FIRST,
     STEPS_SOAK_LAST,
     Step,
 )
@@ -126,6 +128,8 @@ class Spec(Commands):
         Annotated[
             list[Step],
             Field(min_length=1, max_length=64),
+            STEPS_SHADOW_FIRST,
+            STEPS_MIRROR_MORE,
             STEPS_RISE,
             STEPS_END_AT_ALL,
             STEPS_SOAK_LAST,

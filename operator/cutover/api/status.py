@@ -38,6 +38,7 @@ class Phase(StrEnum):
 
     PENDING = "Pending"
     PREFLIGHT = "Preflight"
+    SHADOWING = "Shadowing"
     PROGRESSING = "Progressing"
     SOAKING = "Soaking"
     COMPLETED = "Completed"
@@ -123,6 +124,10 @@ class Weights(Wire):
     delivery_seconds: float | None = Field(
         default=None,
         description="How long a change takes to reach every client once it is accepted, where that is not at once: settle is at least as long.",
+    )
+    mirrored: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        default=None,
+        description="Percent of the requests that the gateway mirrors to the target by our wish.",
     )
     standing: Annotated[list[OriginalWeights], Field(max_length=128)] | None = Field(
         default=None,

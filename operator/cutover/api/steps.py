@@ -6,9 +6,23 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from cutover.api.names import Label
-from cutover.api.quantities import Duration
-from cutover.api.rules import AS_SET, Rule, exactly_one, ruled_by, within
+from cutover.api.quantities import Duration, Share, parse_share
+from cutover.api.rules import AS_SET, WHOLE_PERCENT, Rule, exactly_one, ruled_by, within
 from cutover.api.wire import Wire
+
+
+class Shadow(Wire):
+    """Copies of requests go to the target, which nobody sees the answers of."""
+
+    percent: Annotated[Share, WHOLE_PERCENT] | None = None
+    """How many of the requests are mirrored to the target, a whole percentage from 1% to 100%. Less than 100% needs a gateway that can choose. Omitted: 100%."""
+    duration: Annotated[Duration, within("1s", "24h")]
+    """How long they are mirrored at least, settle included, 1s to 24h; until every gate passes."""
+
+    @property
+    def parts(self) -> int:
+        """How many of a hundred requests are mirrored."""
+        return round(100 * parse_share(self.percent)) if self.percent is not None else 100
 
 
 class Pause(Wire):
@@ -35,6 +49,7 @@ class Soak(Wire):
 class StepKind(StrEnum):
     """What a step is."""
 
+    SHADOW = "shadow"
     WEIGHT = "weight"
     PAUSE = "pause"
     APPROVAL = "approval"
@@ -50,11 +65,12 @@ class Step(Wire):
 
     model_config = ruled_by(
         exactly_one(
+            "shadow",
             "weight",
             "pause",
             "approval",
             "soak",
-            says="a step does one thing: set exactly one of weight, pause, approval and soak",
+            says="a step does one thing: set exactly one of shadow, weight, pause, approval and soak",
         ),
         Rule(
             f"has(self.weight) || !({' || '.join(f'has(self.{one})' for one in OVERRIDES)})",
@@ -68,6 +84,8 @@ class Step(Wire):
         ),
     )
 
+    shadow: Shadow | None = None
+    """Mirror requests to the target while users see the source's answers alone; before every other step. A router or gateway that cannot mirror is refused before the rollout begins."""
     weight: Annotated[int, Field(ge=1, le=100)] | None = None
     """Share of the traffic for the target, in percent, 1 to 100; held until every gate passes."""
     settle: Annotated[Duration, within("0s", "1h")] | None = None
@@ -90,6 +108,8 @@ class Step(Wire):
     @property
     def kind(self) -> StepKind:
         """Which of the fields is set."""
+        if self.shadow is not None:
+            return StepKind.SHADOW
         if self.weight is not None:
             return StepKind.WEIGHT
         if self.pause is not None:
@@ -101,6 +121,8 @@ class Step(Wire):
     @property
     def description(self) -> str:
         """The step in two or three words."""
+        if self.shadow is not None:
+            return f"shadow {self.shadow.parts}%"
         if self.weight is not None:
             return f"weight {self.weight}"
         if self.pause is not None:
@@ -110,6 +132,37 @@ class Step(Wire):
         return f"soak {self.soak.duration}" if self.soak is not None else "empty"
 
 
+MOST_SHADOWS: Final = 3
+
+STEPS_SHADOW_FIRST = Rule(
+    f"self.filter(s, has(s.shadow)).size() <= {MOST_SHADOWS} && "
+    + " && ".join(
+        f"(self.filter(s, has(s.shadow)).size() < {one} || has(self[{one - 1}].shadow))"
+        for one in range(1, MOST_SHADOWS + 1)
+    ),
+    f"shadow steps come first, at most {MOST_SHADOWS} of them: put them before every other step",
+)
+
+
+def _mirrors_more(before: int, after: int) -> str:
+    """Compare two shadow steps, without ``orValue``: behind it CEL's cost estimate knows no length."""
+    one, other = f"self[{before}].shadow", f"self[{after}].shadow"
+    numbers = [f"int({each}.percent.replace('%', ''))" for each in (one, other)]
+    return (
+        f"(has({one}.percent) && ((!has({other}.percent) && {one}.percent != '100%')"
+        f" || (has({other}.percent) && {' < '.join(numbers)})))"
+    )
+
+
+STEPS_MIRROR_MORE = Rule(
+    " && ".join(
+        f"(size(self) <= {one} || !has(self[{one - 1}].shadow) || !has(self[{one}].shadow)"
+        f" || {_mirrors_more(one - 1, one)})"
+        for one in range(1, MOST_SHADOWS)
+    ),
+    "each shadow step must mirror more than the one before (percent, 100% where omitted):"
+    " put the smaller one first",
+)
 STEPS_RISE = Rule(
     "self.filter(s, has(s.weight)).map(s, s.weight).isSorted()"
     " && self.all(s, !has(s.weight) || self.exists_one(t, has(t.weight) && t.weight == s.weight))",

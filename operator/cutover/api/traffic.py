@@ -3,12 +3,11 @@
 from enum import StrEnum
 from typing import Final
 
-from cutover.api.clusters import ClusterRef
 from cutover.api.dns import DnsEndpoint
 from cutover.api.istio import VirtualService
 from cutover.api.routes import GrpcRoute, HttpRoute
 from cutover.api.rules import Rule, exactly_one, ruled_by
-from cutover.api.sides import Matchers, Prometheus
+from cutover.api.sides import ClusterRef, Matchers, Prometheus
 from cutover.api.wire import Wire
 
 

@@ -94,7 +94,8 @@ def _sees(gate: GateOutlook, assumed: float) -> str:
 
 def _sums(plan: Plan, outlook: Outlook) -> Iterator[Text]:
     if outlook.fits:
-        waits = f", {_time(outlook.waits)} of it pauses and soak" if outlook.waits else ""
+        kinds = "shadow, pauses" if any(step.shadow for step in plan.steps) else "pauses"
+        waits = f", {_time(outlook.waits)} of it {kinds} and soak" if outlook.waits else ""
         total = f"{_time(outlook.median)}{waits}; 9 in 10 within {_time(outlook.nine_in_ten)}"
         yield Text.assemble(("Whole plan: ", "bold"), f"about {total}")
     for step in outlook.steps:

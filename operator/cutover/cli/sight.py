@@ -91,7 +91,7 @@ class Sight:
     def silence(self, now: datetime) -> str | None:
         """How long nothing was reported although numbers should be, or None."""
         plan, looks = self.status.plan, [g.looked_at for g in self.status.gates if g.looked_at]
-        at_work = self.status.phase in (Phase.PROGRESSING, Phase.SOAKING)
+        at_work = self.status.phase in (Phase.SHADOWING, Phase.PROGRESSING, Phase.SOAKING)
         if not (at_work and plan and looks) or self.paused or self.status.pause:
             return None
         silent = now - max(looks)

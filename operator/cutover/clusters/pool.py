@@ -23,9 +23,7 @@ import aiohttp
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
-from cutover.clusters.access import Access, Unusable
-from cutover.clusters.breaker import Breaker
-from cutover.clusters.tokens.keeper import Issue, Keeper
+from cutover.clusters.kubeconfig import Access, Unusable
 
 MAX_REQUESTS = 32
 """At once, to one server; streams do not count."""
@@ -40,11 +38,8 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 class Pool:
     """Sends requests to one server. `Connection` sets the deadlines."""
 
-    def __init__(self, access: Access, rest: "_Rest", keeper: Keeper | None = None) -> None:
+    def __init__(self, access: Access, rest: "_Rest") -> None:
         self.access = access
-        self.keeper = keeper
-        self.breaker: Breaker | None = None
-        """None: it is asked whatever happens, as our own cluster is."""
         self._rest = rest
         self._streams = rest.twin()
         self._distrusted_at = float("-inf")
@@ -54,28 +49,23 @@ class Pool:
         self._token_read_at = float("-inf")
 
     @classmethod
-    def build(cls, access: Access, where: str, issue: Issue | None = None) -> "Pool | Unusable":
-        """Load the certificates; a PEM that cannot be loaded is named by its field.
-
-        ``issue`` gets the tokens of an access that logs in to a cloud.
-        """
-        names = access.names
+    def build(cls, access: Access, where: str) -> "Pool | Unusable":
+        """Load the certificates; a PEM that cannot be loaded is named by its field."""
         try:
             rest = _Rest(_configuration(access))
         except (ssl.SSLError, ValueError):
             return Unusable(
-                f"{where}: {names.ca} holds no certificate that can be loaded:"
+                f"{where}: certificate-authority-data holds no certificate that can be loaded:"
                 " give the cluster's CA certificate in PEM"
             )
         try:
             _load_client_certificate(rest.ssl_context, access)
         except (ssl.SSLError, ValueError):
             return Unusable(
-                f"{where}: {names.certificate} and {names.key} are no pair that can be"
+                f"{where}: client-certificate-data and client-key-data are no pair that can be"
                 " loaded: give a certificate with its own key, not encrypted"
             )
-        keeper = Keeper(access.login, issue) if access.login and issue else None
-        return cls(access, rest, keeper)
+        return cls(access, rest)
 
     async def send(
         self,
@@ -85,8 +75,8 @@ class Pool:
         body: Any = None,
         content_type: str = "application/json",
     ) -> tuple[int, bytes]:
-        """Send one request and read the whole answer; raises aiohttp.ClientError, OSError or LoginError."""
-        headers = await self._headers()
+        """Send one request and read the whole answer; raises aiohttp.ClientError or OSError."""
+        headers = self._headers()
         if body is not None:
             headers["Content-Type"] = content_type
         async with self._room:
@@ -107,8 +97,9 @@ class Pool:
         """Open a stream that fails when nothing comes for ``silence`` seconds."""
         self._refuse_when_closed()
         timeout = aiohttp.ClientTimeout(total=None, sock_read=silence)
-        headers = await self._headers()
-        return await self._streams.send("GET", self.url(path, query), headers, None, timeout)
+        return await self._streams.send(
+            "GET", self.url(path, query), self._headers(), None, timeout
+        )
 
     def url(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """Return the whole address of a path."""
@@ -118,12 +109,6 @@ class Pool:
         """Have the token file read again at the next request; False where there is none."""
         self._token_read_at = float("-inf")
         return self.access.token_file is not None
-
-    async def renew_token(self) -> bool:
-        """Get another token after a 401; False where there is none to get."""
-        if self.keeper is None:
-            return self.forget_token()
-        return await self.keeper.renew()
 
     async def distrust(self) -> None:
         """Open new TCP connections from now on, after one of them went silent.
@@ -140,8 +125,6 @@ class Pool:
 
     async def close(self) -> None:
         """Let requests under way end (they have deadlines), then cut every stream."""
-        if self.keeper is not None:
-            self.keeper.close()
         for _ in range(MAX_REQUESTS):
             await self._room.acquire()
         self._closed = True
@@ -153,15 +136,10 @@ class Pool:
         if self._closed:
             raise aiohttp.ClientConnectionError("the connection is no longer in use")
 
-    async def _headers(self) -> dict[str, str]:
+    def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": _AGENT}
         access = self.access
-        if self.keeper is not None:
-            token: str | None = await self.keeper.current()
-        elif access.token_file is not None:
-            token = self._token_from(access.token_file)
-        else:
-            token = access.token
+        token = access.token if access.token_file is None else self._token_from(access.token_file)
         if token:
             headers["Authorization"] = f"Bearer {token}"
         elif access.username is not None:

@@ -32,23 +32,15 @@ class Secret:
     name: str
     resource_version: str
     values: Mapping[str, bytes] = field(repr=False)
-    labels: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, *keys: str) -> str | Refusal:
         """Return the value of the first of the keys that is there."""
-        key = self.key(*keys)
-        if isinstance(key, Refusal):
-            return key
-        try:
-            return self.values[key].decode()
-        except UnicodeDecodeError:
-            return Refusal(REFUSED, f"{self} key {key} holds no text: write it again")
-
-    def key(self, *keys: str) -> str | Refusal:
-        """Return the first of the keys that is there."""
         for key in keys:
             if key in self.values:
-                return key
+                try:
+                    return self.values[key].decode()
+                except UnicodeDecodeError:
+                    return Refusal(REFUSED, f"{self} key {key} holds no text: write it again")
         wanted = " or ".join(keys)
         return Refusal(MISSING, f"{self} has no key {wanted}: add it, or name another key")
 
@@ -82,11 +74,11 @@ class Secrets:
     ) -> Secret | Refusal:
         """Read a Secret for a rollout in ``home``; ``namespace`` defaults to it."""
         place = namespace or home
-        if not self.allows(home, place):
+        if place != home and place not in self._namespaces:
             return Refusal(
                 REFUSED,
                 f"Secret {place}/{name} is outside the rollout's namespace {home}: copy it there,"
-                f" or start the operator with --secret-namespaces={place}",
+                " or start the operator with --secret-namespaces",
             )
         kept = self._kept.get((place, name))
         if kept is None:
@@ -98,10 +90,6 @@ class Secrets:
                 kept.found = await self._fetch(place, name)
                 kept.read_at = self._clock()
             return kept.found
-
-    def allows(self, home: str, namespace: str) -> bool:
-        """Whether a rollout in ``home`` may use what lies in a namespace, once it is labelled."""
-        return namespace == home or namespace in self._namespaces
 
     async def text(self, home: str, name: str, *keys: str) -> str | Refusal:
         """Read one value of a Secret as text."""
@@ -139,8 +127,7 @@ class Secrets:
 def _usable(namespace: str, name: str, body: Mapping[str, object]) -> Secret | Refusal:
     metadata = body.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    labels = metadata.get("labels") or {}
-    if labels.get(SECRET_USE) != "true":
+    if (metadata.get("labels") or {}).get(SECRET_USE) != "true":
         return Refusal(
             REFUSED,
             f"Secret {namespace}/{name} is not labelled for use: its owner may allow it with"
@@ -154,4 +141,4 @@ def _usable(namespace: str, name: str, body: Mapping[str, object]) -> Secret | R
         }
     except (binascii.Error, TypeError, ValueError):
         return Refusal(REFUSED, f"Secret {namespace}/{name} holds no valid data: write it again")
-    return Secret(namespace, name, str(metadata.get("resourceVersion", "")), values, labels)
+    return Secret(namespace, name, str(metadata.get("resourceVersion", "")), values)

@@ -6,6 +6,7 @@ Nothing here is a verdict and nothing calls traffic back: it is looked at again,
 from cutover.api.guards import Guard
 from cutover.api.quantities import parse_share
 from cutover.api.status import Plan, Status
+from cutover.decide.applying import before_traffic, shadow_percent
 from cutover.decide.health import (
     gauges_of,
     new_critical_xid,
@@ -24,7 +25,7 @@ WAITS_FOR_ITSELF = frozenset({WARMING_UP, OUTSIDE})
 
 
 def held_back(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
-    """Say what keeps the weight that is desired from being written; None: nothing."""
+    """Say what keeps the weight (or the mirror) that is desired from being written; None: nothing."""
     return (
         unfit(seen, status, plan)
         or outside(plan, seen.now)
@@ -54,7 +55,7 @@ def unfit(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
 
 def is_cold(status: Status, plan: Plan) -> bool:
     """Whether warm-up requests are still to be answered before the first weight."""
-    if plan.warm_up is None or status.weights.applied:
+    if plan.warm_up is None or not before_traffic(status):
         return False
     return status.warm_up is None or status.warm_up.failed > 0
 
@@ -77,7 +78,7 @@ def _cold(status: Status, plan: Plan) -> Refusal | None:
 
 def _cramped(seen: Observation, status: Status, plan: Plan) -> Refusal | None:
     """Whether the servers that are ready would have no room for the weight that is desired."""
-    desired = status.weights.desired
+    desired = shadow_percent(plan, status) or status.weights.desired
     return _no_room(seen, status, plan, desired) if desired else None
 
 

@@ -144,7 +144,8 @@ def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelt
     Evidence that began afresh has the whole time again.
     """
     step, weights = status.step, status.weights
-    if step is not None and before_traffic(status) and step.kind is StepKind.WEIGHT:
+    raises = step is not None and step.kind in (StepKind.WEIGHT, StepKind.SHADOW)
+    if step is not None and raises and before_traffic(status):
         return clocks.waited(step.started_at, seen.now)
     if step is None or weights.applied_at is None or weights.applied != weights.desired:
         return None
@@ -153,7 +154,7 @@ def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelt
         gathered = clocks.waited(status.evidence_since, seen.now)
         longest = min(longest, gathered + parse_duration(analysis_in_force(plan, status).settle))
     match step.kind:
-        case StepKind.WEIGHT:
+        case StepKind.WEIGHT | StepKind.SHADOW:
             return longest
         case StepKind.PAUSE | StepKind.SOAK:
             length = clocks.step_length(plan.steps[step.index])

@@ -8,6 +8,7 @@ from cutover.api.gates import Gate
 from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import Plan, Status
 from cutover.api.steps import Step
+from cutover.decide.share import mirrored
 
 
 def in_force(plan: Plan, status: Status) -> Sequence[Gate]:
@@ -21,12 +22,14 @@ def in_force(plan: Plan, status: Status) -> Sequence[Gate]:
 
 
 def weight_step(plan: Plan, status: Status) -> Step | None:
-    """The step that the weight in force belongs to: the lowest whose weight is not below it; None: no weight.
+    """The step that the weight (or the mirror) in force belongs to: the lowest whose weight is not below it; None: no weight.
 
     Pauses, approvals and the soak that follow keep what it says, as does the next weight until the
     gateway has it.
     """
-    weight = status.weights.applied
+    weight, copies = status.weights.applied, mirrored(status)
+    if copies:
+        return next((one for one in plan.steps if one.shadow and one.shadow.parts == copies), None)
     if not weight:
         return None
     return next(
@@ -50,7 +53,9 @@ def delivered_within(analysis: Analysis, seconds: float | None) -> Analysis:
 
 
 def overridden(analysis: Analysis, step: Step) -> Analysis:
-    """``spec.analysis`` with what the step has of its own."""
+    """``spec.analysis`` with what the step has of its own; a shadow step lasts for its ``duration``."""
+    if step.shadow is not None:
+        return _lasting(analysis, parse_duration(step.shadow.duration))
     own = {
         "settle": step.settle,
         "min_duration": step.min_duration,
@@ -61,9 +66,34 @@ def overridden(analysis: Analysis, step: Step) -> Analysis:
     return analysis.model_copy(update=given) if given else analysis
 
 
+def _lasting(analysis: Analysis, length: timedelta) -> Analysis:
+    """Nothing passes before ``length`` is over, ``settle`` included, and ``maxDuration`` comes on top of it."""
+    beyond = max(length - parse_duration(analysis.settle), timedelta(0))
+    longest = parse_duration(analysis.max_duration) + length
+    return analysis.model_copy(
+        update={
+            "min_duration": _written(beyond),
+            "max_duration": _written(longest),
+        }
+    )
+
+
+def _written(length: timedelta) -> str:
+    """The length as people read it, where that is exact."""
+    text = format_duration(length)
+    return text if parse_duration(text) == length else f"{length.total_seconds():g}s"
+
+
+def shadow_percent(plan: Plan, status: Status) -> int | None:
+    """How many of a hundred requests the step in force mirrors; None: it is no shadow step."""
+    step = status.step
+    shadow = plan.steps[step.index].shadow if step and step.index < len(plan.steps) else None
+    return shadow.parts if shadow is not None else None
+
+
 def before_traffic(status: Status) -> bool:
-    """Whether no weight of ours is on the target: it was not raised yet, or somebody took it all away."""
-    return not status.weights.applied
+    """Whether the target gets nothing by our route: no weight was raised yet, or somebody took it all away."""
+    return not status.weights.applied and not mirrored(status)
 
 
 def open_before_traffic(plan: Plan, status: Status) -> list[Gate]:

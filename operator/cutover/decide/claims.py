@@ -68,8 +68,10 @@ def in_use(claim: Claim) -> Refusal:
     )
 
 
-def claim_for(seen: Observation, status: Status, original: tuple[RuleWeights, ...]) -> Claim:
-    """The claim as it must stand on the route."""
+def claim_for(
+    seen: Observation, status: Status, original: tuple[RuleWeights, ...], *, mirror: int = 0
+) -> Claim:
+    """The claim as it must stand on the route; without ``mirror`` (percent) nothing is mirrored any more."""
     me = seen.identity
     return Claim(
         cluster=me.cluster,
@@ -79,6 +81,7 @@ def claim_for(seen: Observation, status: Status, original: tuple[RuleWeights, ..
         attempt=status.attempt or 1,
         epoch=me.epoch,
         original=original,
+        mirror=mirror,
     )
 
 

@@ -33,6 +33,13 @@ def step_length(step: Step) -> timedelta:
     return NOTHING
 
 
+def shortest(step: Step) -> timedelta:
+    """How long a step lasts at least whatever is proven meanwhile: pause, soak and shadow; nothing for the others."""
+    if step.shadow is not None:
+        return parse_duration(step.shadow.duration)
+    return step_length(step)
+
+
 def settled(status: Status, analysis: Analysis, now: datetime) -> bool:
     """Whether ``settle`` is over since the gateway took the weight in force."""
     applied = status.weights.applied_at

@@ -16,6 +16,7 @@ from cutover.decide import clocks
 from cutover.decide.fulllook import FullLook, at_vantage, both_windows
 from cutover.decide.loading import load_seen
 from cutover.decide.readings import Gap, Missing, WindowReading
+from cutover.decide.share import target_share
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.errors import ErrorRule, judge_errors
 from cutover.judge.evidence import Count, Evidence, Reference, SideSums, accumulate, freeze, pooled
@@ -44,7 +45,7 @@ def judge_counted(
     if isinstance(counts, Gap):
         judgement = missing_verdict(counts)
     else:
-        weight = float(status.weights.applied or 0)
+        weight = target_share(status)
         reference = reference_for(status, gate.name, evidence, weight)
         looks = (look.now - until) / parse_duration(plan.analysis.interval)
         evidence = gathered(evidence, added(evidence, counts), reference, round(looks))
@@ -180,7 +181,7 @@ def judge_gate(
     load: Load | None = None,
 ) -> Judgement:
     """Apply the gate's rule to the evidence of this step."""
-    weight = float(status.weights.applied or 0)
+    weight = target_share(status)
     terms = {
         "weight": weight,
         "min_requests": plan.analysis.min_requests,

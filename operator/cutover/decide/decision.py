@@ -15,7 +15,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRoute:
-    """Put our claim (or our epoch) on the route; the weights stay as they are."""
+    """Put our claim (or our epoch) on the route, or end mirroring; the weights stay as they are."""
 
     claim: Claim
 
@@ -27,6 +27,14 @@ class Raise:
     weights: tuple[RuleWeights, ...]
     claim: Claim
     percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Copy requests to the target; the weights stay as they are. Written once, as a raise is."""
+
+    claim: Claim
+    """With the percent to mirror."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class ReleaseClaim:
     """Take our claim off the route; the weights stay as they are."""
 
 
-Action = Hold | ClaimRoute | Raise | Lower | RollBack | ReleaseClaim
+Action = Hold | ClaimRoute | Mirror | Raise | Lower | RollBack | ReleaseClaim
 
 
 @dataclass(frozen=True, slots=True)

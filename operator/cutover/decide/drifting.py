@@ -30,6 +30,7 @@ from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.fulllook import FullLook, both_windows, window_of
 from cutover.decide.readings import Gap, Missing, Reading, WindowReading
+from cutover.decide.share import target_share
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.distribution import Classes, Paired, of_buckets, of_classes
 from cutover.judge.drift import PROMPT_TOKENS, DriftReason, DriftRule, judge_drift, judge_mix
@@ -140,7 +141,7 @@ def _in_this_step(
     found: Judgement, plan: Plan, status: Status, look: FullLook, *, mix: Judgement | None
 ) -> Judgement:
     """The judgement itself where it counts; else what is waited for, or that it is only reported."""
-    weight = status.weights.applied or 0
+    weight = target_share(status)
     few = found.reason == DriftReason.TOO_FEW_REQUESTS
     if weight < FROM_WEIGHT:
         why = f"from weight {FROM_WEIGHT} on it counts"
@@ -188,7 +189,7 @@ def _so_far(found: Judgement) -> str:
     return found.message.partition(";")[0]
 
 
-def _only_reported(found: Judgement, plan: Plan, weight: int, why: str) -> Judgement:
+def _only_reported(found: Judgement, plan: Plan, weight: float, why: str) -> Judgement:
     """A Pass that holds nothing, as soon as the target has as many requests as any gate needs to pass."""
     needed = plan.analysis.min_requests / slack_at(weight)
     seen = found.target_count or 0.0
@@ -218,7 +219,7 @@ def _in_reach(found: Judgement, plan: Plan, status: Status, look: FullLook) -> b
 
 def _alone(gate: Gate, requests: float, plan: Plan, status: Status) -> Judgement:
     assert gate.drift is not None  # noqa: S101 - the caller looked
-    enough = requests >= plan.analysis.min_requests / slack_at(status.weights.applied or 0)
+    enough = requests >= plan.analysis.min_requests / slack_at(target_share(status))
     return Judgement(
         verdict=Verdict.PASS if enough else Verdict.INCONCLUSIVE,
         reason=DriftReason.REPORTED_ONLY if enough else DriftReason.TOO_FEW_REQUESTS,

@@ -19,6 +19,7 @@ from cutover.decide.override import (
 )
 from cutover.decide.record import from_status
 from cutover.decide.route import RouteSeen
+from cutover.decide.share import mirrored
 
 
 def answer_override(
@@ -53,7 +54,8 @@ def _put_back(seen: Observation, status: Status, plan: Plan, override: Override)
         f"{override.manager} raised the target to {override.live:g} %; put back to {percent} %"
         " (onOverride: Enforce)"
     )
-    claim = claims.claim_for(seen, status, from_status(status.original))
+    original = from_status(status.original)
+    claim = claims.claim_for(seen, status, original, mirror=mirrored(status))
     action = Lower(expected_weights(status), claim, percent)
     trouble = Refusal("TrafficOverridden", message)
     if seen.trouble:
@@ -81,6 +83,7 @@ def _stopped(
             "desired": live,
             "applied": live,
             "applied_at": seen.now,
+            "mirrored": None,
         }
     )
     status = record.proof_afresh(status.model_copy(update={"weights": weights}), None)

@@ -21,7 +21,7 @@ from cutover.decide.health import noted
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.observation import Observation, Refusal, Replicas
 from cutover.decide.past import recorded
-from cutover.decide.pausing import step_for
+from cutover.decide.pausing import phase_of, step_for
 from cutover.decide.preflight import begun_with, first_obstacle, news, preflight_checks
 from cutover.decide.readable import baseline_reading
 from cutover.decide.readings import NOT_ASKED, Gap, SideReading, WindowReading
@@ -167,7 +167,7 @@ def _claim_of_old(seen: Observation, status: Status) -> Claim | None:
     claim = route.claim
     if claim is None or not claims.namesake(seen, claim):
         return None
-    return claim if seen.status_lost or route.highest > 0 else None
+    return claim if seen.status_lost or route.highest > 0 or claim.mirror else None
 
 
 def _adopt(seen: Observation, status: Status, plan: Plan, claim: Claim) -> Decision:
@@ -179,7 +179,8 @@ def _adopt(seen: Observation, status: Status, plan: Plan, claim: Claim) -> Decis
         f"the status was lost; the route's claim says this rollout had begun and {route.highest:g} % is on"
         " the target: resume to go on from there, or abort"
     )
-    status = record.at_step(status, plan, step_for(plan, route.highest), seen.now)
+    index = step_for(plan, route.highest, shadow=True)
+    status = record.at_step(status, plan, index, seen.now)
     weights = status.weights.model_copy(
         update={
             "desired": live,
@@ -198,7 +199,7 @@ def _adopt(seen: Observation, status: Status, plan: Plan, claim: Claim) -> Decis
             "attempt": max(status.attempt or 1, claim.attempt, seen.commands.attempt),
         }
     )
-    status = record.in_phase(status, Phase.PROGRESSING, seen.now, "StatusLost", message)
+    status = record.in_phase(status, phase_of(plan, index), seen.now, "StatusLost", message)
     status = record.paused(status, PauseCause.LOST_STATUS, seen.now, message)
     said = (Said("StatusLost", message, warning=True),)
     return Decision(status, finalizer=True, said=said, look_again=AT_ONCE)
@@ -253,9 +254,8 @@ def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
         }
     )
     status = with_facts(seen, noted(seen, status), plan)
-    status = record.in_phase(
-        status, Phase.PROGRESSING, seen.now, "PreflightPassed", "route claimed, both sides readable"
-    )
+    message = "route claimed, both sides readable"
+    status = record.in_phase(status, phase_of(plan, 0), seen.now, "PreflightPassed", message)
     return record.at_step(status, plan, 0, seen.now)
 
 

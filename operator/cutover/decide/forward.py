@@ -13,11 +13,12 @@ from cutover.decide.observation import Observation, Refusal
 from cutover.decide.override import find_override
 from cutover.decide.pausing import asked, begun, may_end, resume
 from cutover.decide.route import RouteGone, RouteSeen, RouteUnreadable
+from cutover.decide.shadowing import kept_mirror, tidied
 from cutover.decide.stepping import take_step
 
 
 def go_on(seen: Observation, status: Status, plan: Plan) -> Decision:
-    """Decide for a rollout that is Progressing or Soaking and that nothing calls back."""
+    """Decide for a rollout that goes step by step and that nothing calls back."""
     route = seen.route
     match route:
         case None:
@@ -44,10 +45,15 @@ def _with_route(seen: Observation, status: Status, plan: Plan, route: RouteSeen)
     if route.claim is None and route.claim_text is not None:
         return _stands(seen, status, plan, _problem(route))
     if not claims.current(seen, status, route.claim):
-        mine = claims.claim_for(seen, status, claims.original_weights(seen, status))
+        original = claims.original_weights(seen, status)
+        mine = claims.claim_for(seen, status, original, mirror=kept_mirror(status, plan, route))
         return Decision(status, ClaimRoute(mine), look_again=AT_ONCE)
     if seen.status.leader_epoch != seen.identity.epoch:
         return Decision(status, look_again=AT_ONCE)
+    tidy = tidied(seen, status, plan, route)
+    if isinstance(tidy, Decision):
+        return tidy
+    status = tidy
     override = find_override(seen.status, status, route)
     if override is not None:
         return answer_override(seen, status, plan, route, override)

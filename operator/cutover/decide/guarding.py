@@ -12,6 +12,7 @@ from cutover.decide.looking import SCRAPE_UNKNOWN, guard_lengths
 from cutover.decide.observation import Observation
 from cutover.decide.readings import Gap, Missing, SideReading, WindowReading
 from cutover.decide.route import RouteSeen
+from cutover.decide.share import mirrored, target_share
 from cutover.judge import guards
 from cutover.judge.evidence import Count
 from cutover.judge.histogram import quantile_bracket
@@ -125,14 +126,15 @@ def _unanswered(
     pairs: list[_Pair],
 ) -> guards.Breach | None:
     weights = status.weights
-    if weights.applied_at is None or not weights.applied or _lowered(seen, weights.applied):
+    share = target_share(status)
+    if weights.applied_at is None or not share or _taken_off(seen, status):
         return None
     scrape = _scrape(source, target)
     windows = [_silence(*pair, down=target.unscraped) for pair in pairs]
     return guards.unanswered(
         windows,
         guards.Delivery(
-            weight=float(weights.applied),
+            weight=share,
             since_raise=_since_delivered(status, seen.now),
             scrape=scrape,
             source_age=_age(source, seen.now),
@@ -150,9 +152,14 @@ def _since_delivered(status: Status, now: datetime) -> float:
     return waited - (weights.delivery_seconds or 0.0)
 
 
-def _lowered(seen: Observation, applied: int) -> bool:
-    """Somebody took weight off the target: silence is what they asked for."""
-    return isinstance(seen.route, RouteSeen) and seen.route.highest < applied - 1e-6
+def _taken_off(seen: Observation, status: Status) -> bool:
+    """Somebody took weight, or the mirror, off the target: silence is what they asked for."""
+    route = seen.route
+    if not isinstance(route, RouteSeen):
+        return False
+    if mirrored(status):
+        return route.mirrored != mirrored(status)
+    return route.highest < (status.weights.applied or 0) - 1e-6
 
 
 def _silence(

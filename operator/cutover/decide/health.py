@@ -155,7 +155,8 @@ def unwell(
 
 def _carries(seen: Observation, status: Status) -> bool:
     """Whether the target gets requests by our route: where the route shows that it gets none, it does not."""
-    if isinstance(seen.route, RouteSeen) and seen.route.highest <= 0:
+    route = seen.route
+    if isinstance(route, RouteSeen) and route.highest <= 0 and not route.mirrors_any:
         return False
     return has_traffic(status)
 

@@ -86,7 +86,7 @@ def _put_back(
 
 
 def _is_back(route: RouteSeen, original: tuple[RuleWeights, ...]) -> bool:
-    return route.rules == restored(route.rules, original)
+    return route.rules == restored(route.rules, original) and not route.mirrors_any
 
 
 def _claim_fits(seen: Observation, status: Status, route: RouteSeen) -> bool:
@@ -110,7 +110,13 @@ def _ended(seen: Observation, status: Status, message: str, said: tuple[Said, ..
     if rollback is not None:
         rollback = rollback.model_copy(update={"restored_at": seen.now})
     weights = status.weights.model_copy(
-        update={"applied": 0, "applied_at": None, "standing": None, "delivery_ok": None}
+        update={
+            "applied": 0,
+            "applied_at": None,
+            "standing": None,
+            "mirrored": None,
+            "delivery_ok": None,
+        }
     )
     status = status.model_copy(
         update={"rollback": rollback, "weights": weights, "release_failing_since": None}

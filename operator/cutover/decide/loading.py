@@ -7,6 +7,7 @@ from cutover.api.status import Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide.fulllook import FullLook, both_windows
 from cutover.decide.readings import Gap, Gauges, Reading
+from cutover.decide.share import target_share
 from cutover.decide.telling import Told
 from cutover.judge.drift import DriftReason
 from cutover.judge.evidence import Count
@@ -31,7 +32,7 @@ def load_seen(status: Status, look: FullLook) -> Load | None:
         (source_running, target_running),
         (source_servers, target_servers),
         (source, target),
-        float(status.weights.applied or 0),
+        target_share(status),
     )
 
 

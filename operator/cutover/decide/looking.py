@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from cutover.api.analysis import Analysis
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Phase, Plan, Status
+from cutover.api.steps import StepKind
 from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force, before_traffic, open_before_traffic
 from cutover.decide.asking import ReplayWanted
@@ -45,8 +46,6 @@ class Wanted:
     """Trailing windows, in seconds, to read on both sides; none: metrics are not needed."""
     long_window: float | None = None
     """The one of them that reaches back to where the evidence (or the weight) begins."""
-    going_back: bool = False
-    """Whether a rollback waits for it."""
     reach: bool = False
     """Whether the sides' API servers are to be asked."""
     past: bool = False
@@ -60,6 +59,8 @@ class Wanted:
     way is broken off."""
     warm_up: bool = False
     """Whether the target is to be warmed up."""
+    mirror: tuple[int, ...] = ()
+    """Percents that the shadow steps mirror: the route is to be tried with them."""
 
 
 NOTHING = Wanted()
@@ -79,8 +80,7 @@ def wanted(
     if plan is None:
         return NOTHING
     if latched or commands.abort or commands.deleting or status.phase is Phase.ROLLING_BACK:
-        due = commands.has_finalizer or status.phase not in FINISHED
-        return Wanted(route=due, going_back=due)
+        return Wanted(route=commands.has_finalizer or status.phase not in FINISHED)
     if status.phase in FINISHED:
         return Wanted(route=commands.has_finalizer)
     interval = parse_duration(plan.analysis.interval)
@@ -98,6 +98,7 @@ def wanted(
             reach=True,
             past=True,
             health=guard_interval(plan),
+            mirror=tuple(step.shadow.parts for step in plan.steps if step.shadow is not None),
         )
     moving = _while_moving(status, plan, now, scrape, full=full)
     return replace(moving, replays=replays_wanted(plan, status))
@@ -139,7 +140,7 @@ def _while_moving(
 
 def _is_cold(status: Status, plan: Plan, now: datetime) -> bool:
     """Whether warm-up requests are due: before the first weight, and again after some that failed."""
-    if plan.warm_up is None or status.weights.applied or status.pause is not None:
+    if plan.warm_up is None or not before_traffic(status) or status.pause is not None:
         return False
     if not is_open(plan.windows, now):
         return False
@@ -163,9 +164,11 @@ def guard_lengths(status: Status, scrape: float, now: datetime) -> tuple[float, 
 
 
 def has_traffic(status: Status) -> bool:
-    """Whether the target has, or is about to have, traffic through our route."""
+    """Whether the target has, or is about to have, traffic through our route, mirrored or its own."""
     weights = status.weights
-    return any((weights.desired, weights.declared, weights.applied))
+    if any((weights.desired, weights.declared, weights.applied, weights.mirrored)):
+        return True
+    return status.step is not None and status.step.kind is StepKind.SHADOW
 
 
 def evidence_start(status: Status, analysis: Analysis, now: datetime) -> datetime | None:

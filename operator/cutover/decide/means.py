@@ -10,6 +10,7 @@ from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force
 from cutover.decide.fulllook import FullLook, at_vantage, both_windows
 from cutover.decide.readings import Gap, Missing, WindowReading
+from cutover.decide.share import target_share
 from cutover.decide.telling import Told, missing_verdict
 from cutover.judge.meanrule import MeanRule, MeanTerms, judge_mean
 from cutover.judge.means import MeanEvidence, MeanReference, Total, freeze_mean
@@ -26,7 +27,7 @@ def judge_means(
         return Told(missing_verdict(totals), EvidenceSums(until=until, sums=evidence.numbers()))
     looks = round((look.now - until) / parse_duration(plan.analysis.interval))
     evidence = evidence.upto(*totals, looks)
-    weight = float(status.weights.applied or 0)
+    weight = target_share(status)
     analysis = analysis_in_force(plan, status)
     rule = MeanRule(
         gate.name, gate.mean_latency.metric, parse_share(gate.mean_latency.max_increase)

@@ -15,6 +15,7 @@ from cutover.decide.observation import Observation, Refusal
 from cutover.decide.preflight import in_words, preflight_checks
 from cutover.decide.readings import Gap, SideReading
 from cutover.decide.route import RouteSeen
+from cutover.decide.share import mirrored
 from cutover.decide.stepping import is_approved, may_raise
 from cutover.decide.windows import outside, rises_later
 
@@ -34,7 +35,7 @@ def _message(seen: Observation, status: Status, decision: Decision) -> str:
             return refusal.message if refusal else "preflight comes next"
         case Phase.PREFLIGHT:
             return _preflight(seen, status, decision)
-        case Phase.PROGRESSING | Phase.SOAKING:
+        case Phase.SHADOWING | Phase.PROGRESSING | Phase.SOAKING:
             edit = decision.refusal
             unread = f"; the spec's last edit is not followed ({edit.reason})" if edit else ""
             return _moving(seen, status, decision.held) + unread
@@ -117,6 +118,8 @@ def _preflight(seen: Observation, status: Status, decision: Decision) -> str:
 
 def _moving(seen: Observation, status: Status, held: Refusal | None) -> str:
     where = f"{_weight(status)} on target"
+    if mirrored(status):
+        where += f", {mirrored(status)} % of the requests mirrored to it"
     if status.step is not None:
         where += f", step {status.step.index + 1} of {status.step.total}"
     if status.pause is not None and status.pause.cause is PauseCause.REQUESTED:
@@ -165,10 +168,9 @@ def _waiting_for(seen: Observation, status: Status, held: Refusal | None) -> str
     if plan is None or step is None:
         return "beginning"
     current = plan.steps[step.index]
-    if current.weight is not None and status.weights.applied != current.weight:
-        if held is not None:
-            return f"weight {current.weight} comes next, once there is nothing in its way: {held.message}"
-        return _raising(seen, status, plan, current)
+    beginning = _beginning(seen, status, plan, current, held)
+    if beginning:
+        return beginning
     if not is_approved(seen, status, current) and current.approval is not None:
         return f"waits for approval {current.approval.name} (kubectl cutover approve)"
     left = clocks.step_length(current) - clocks.waited(step.started_at, seen.now)
@@ -177,19 +179,32 @@ def _waiting_for(seen: Observation, status: Status, held: Refusal | None) -> str
     return _evidence(seen, status, plan)
 
 
-def _raising(seen: Observation, status: Status, plan: Plan, step: Step) -> str:
+def _beginning(
+    seen: Observation, status: Status, plan: Plan, step: Step, held: Refusal | None
+) -> str:
+    """What brings the step's weight or mirror, or keeps it back; empty where it is there."""
+    if step.shadow is not None and mirrored(status) != step.shadow.parts:
+        percent = step.shadow.parts
+        following, now = f"mirroring {percent} % comes next", f"beginning to mirror {percent} %"
+    elif step.weight is not None and status.weights.applied != step.weight:
+        following, now = (
+            f"weight {step.weight} comes next",
+            f"bringing the weight to {step.weight} %",
+        )
+    else:
+        return ""
+    if held is not None:
+        return f"{following}, once there is nothing in its way: {held.message}"
     if may_raise(seen, status, plan):
-        return f"bringing the weight to {step.weight} %"
+        return now
     gaps = [one.message for one in (seen.source, seen.target) if isinstance(one, Gap)]
     if gaps:
-        return f"weight {step.weight} comes next, once metrics can be read: {gaps[0]}"
+        return f"{following}, once metrics can be read: {gaps[0]}"
     if not all(isinstance(one, SideReading) for one in (seen.source, seen.target)):
-        return f"weight {step.weight} comes next"
+        return following
     if awaited(plan, status):
-        return f"weight {step.weight} comes next, {_before_traffic(status, plan)}"
-    return (
-        f"weight {step.weight} comes next, once this one is proven: {_evidence(seen, status, plan)}"
-    )
+        return f"{following}, {_before_traffic(status, plan)}"
+    return f"{following}, once this one is proven: {_evidence(seen, status, plan)}"
 
 
 def _before_traffic(status: Status, plan: Plan) -> str:
@@ -225,7 +240,8 @@ def _evidence(seen: Observation, status: Status, plan: Plan) -> str:
             f"gathering evidence, at least another {format_duration(left)}{_until(seen.now, left)}"
         )
     if status.weights.delivery_ok is None and status.gates:
-        return "every gate passes; too few requests yet to see that the weight is delivered"
+        what = "requests are mirrored" if mirrored(status) else "the weight is delivered"
+        return f"every gate passes; too few requests yet to see that {what}"
     return "every gate passes" if status.gates else "gathering evidence"
 
 

@@ -170,13 +170,9 @@ class Refusal:
     message: str
 
 
-NOT_ANSWERED = "NotAnswered"
-"""It was asked, and nothing has come back yet."""
-
-
 @dataclass(frozen=True, slots=True)
 class SideReach:
-    """Whether one side's API server answers; None: not looked at, or not answered yet."""
+    """Whether one side's API server answers; None: not looked at."""
 
     reachable: bool | None = None
     reason: str = "NotLookedAt"

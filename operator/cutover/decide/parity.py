@@ -12,6 +12,7 @@ from cutover.api.verdict import Verdict
 from cutover.decide.asking import Asking, ReplayWanted
 from cutover.decide.fulllook import FullLook
 from cutover.decide.observation import ReplaySeen
+from cutover.decide.share import mirrored
 from cutover.decide.telling import Told
 from cutover.judge.parity import Parity, ParityRule, Tally
 from cutover.judge.verdict import Judgement
@@ -87,9 +88,15 @@ def about_of(plan: Plan, status: Status, gate: Gate) -> str:
         _spec(gate).model_dump(mode="json"),
         [side.model_dump(mode="json") if side else None for side in sides],
         plan.attempt,
-        None if gate.before_traffic else status.weights.applied,
+        None if gate.before_traffic else _when(status),
     ]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _when(status: Status) -> int | list[str | int] | None:
+    """What the gate is judged at; it asks anew at each."""
+    copies = mirrored(status)
+    return ["mirrored", copies] if copies else status.weights.applied
 
 
 def rule_of(gate: Gate) -> ParityRule:

@@ -7,7 +7,7 @@ from typing import assert_never
 from cutover.api.gates import OnFail, Run
 from cutover.api.quantities import parse_duration
 from cutover.api.status import PauseCause, Phase, Plan, Status
-from cutover.api.steps import StepKind
+from cutover.api.steps import Step, StepKind
 from cutover.api.verdict import Verdict
 from cutover.decide import alarms, clocks, record
 from cutover.decide.applying import analysis_in_force, before_traffic
@@ -112,7 +112,7 @@ def _another_chance(seen: Observation, status: Status, plan: Plan) -> Status:
     if weights.applied_at is not None:
         begun_at = max(weights.applied_at, seen.now - kept)
         weights = weights.model_copy(update={"applied_at": begun_at})
-    if step is not None and step.kind is not StepKind.WEIGHT:
+    if step is not None and step.kind not in (StepKind.WEIGHT, StepKind.SHADOW):
         length: timedelta = clocks.step_length(plan.steps[step.index])
         begun_at = max(step.started_at, seen.now - length)
         step = step.model_copy(update={"started_at": begun_at})
@@ -126,6 +126,7 @@ def _another_chance(seen: Observation, status: Status, plan: Plan) -> Status:
 def _from_live_weights(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Status:
     """Begin the step that the weights on the route belong to, with its whole waiting time."""
     live = ceil(route.highest)
+    again = status.phase is Phase.SHADOWING
     exact = route.declared == live and shows(route.rules, from_status(status.original), live)
     weights = status.weights.model_copy(
         update={
@@ -133,19 +134,28 @@ def _from_live_weights(seen: Observation, status: Status, plan: Plan, route: Rou
             "applied": live,
             "applied_at": None,
             "standing": None if exact else record.to_status(route.rules),
+            "mirrored": None,
         }
     )
     status = record.proof_afresh(status.model_copy(update={"weights": weights}), None)
-    if status.phase is Phase.SOAKING:
+    index = step_for(plan, route.highest, shadow=again)
+    phase = phase_of(plan, index)
+    if status.phase is not phase:
         message = f"from {route.highest:g} % on the target"
-        status = record.in_phase(status, Phase.PROGRESSING, seen.now, "Resumed", message)
-    return record.at_step(status, plan, step_for(plan, route.highest), seen.now)
+        status = record.in_phase(status, phase, seen.now, "Resumed", message)
+    return record.at_step(status, plan, index, seen.now)
 
 
-def step_for(plan: Plan, live: float) -> int:
+def phase_of(plan: Plan, index: int) -> Phase:
+    """The phase in which a step (from 0) begins that is no soak."""
+    return Phase.PROGRESSING if plan.steps[index].shadow is None else Phase.SHADOWING
+
+
+def step_for(plan: Plan, live: float, *, shadow: bool) -> int:
     """Find the lowest step whose weight is not below ``live`` (percent).
 
-    Where that step raises the weight, the approvals and pauses that stand before it come first.
+    Where that step raises the weight, the approvals and pauses that stand before it come first, and the
+    ``shadow`` steps if those are not known to have passed.
     """
     index = next(
         (i for i, step in enumerate(plan.steps) if step.weight is not None and step.weight >= live),
@@ -153,6 +163,10 @@ def step_for(plan: Plan, live: float) -> int:
     )
     if plan.steps[index].weight == live:
         return index
-    while index > 0 and plan.steps[index - 1].weight is None:
+    while index > 0 and _comes_first(plan.steps[index - 1], shadow=shadow):
         index -= 1
     return index
+
+
+def _comes_first(step: Step, *, shadow: bool) -> bool:
+    return step.weight is None and (shadow or step.shadow is None)

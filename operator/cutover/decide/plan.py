@@ -14,7 +14,7 @@ from cutover.api.quantities import parse_duration
 from cutover.api.sides import Profile
 from cutover.api.spec import Spec
 from cutover.api.status import Plan
-from cutover.api.steps import Soak, Step, StepKind
+from cutover.api.steps import MOST_SHADOWS, Soak, Step, StepKind
 from cutover.api.traffic import ROUTERS
 from cutover.decide.applying import overridden
 from cutover.decide.holdout import holdout_refusal
@@ -135,6 +135,15 @@ def _steps_refusal(steps: Sequence[Step]) -> Refusal | None:
         return Refusal("InvalidSpec", "spec.steps never reaches 100: end its weights with 100")
     if any(a >= b for a, b in pairwise(weights)):
         return Refusal("InvalidSpec", "spec.steps must raise the weight with every weight step")
+    shadows = [i for i, step in enumerate(steps) if step.kind is StepKind.SHADOW]
+    if shadows != list(range(len(shadows))) or len(shadows) > MOST_SHADOWS:
+        return Refusal(
+            "InvalidSpec",
+            f"spec.steps may hold {MOST_SHADOWS} shadow steps, before every other step",
+        )
+    percents = [step.shadow.parts for step in steps if step.shadow is not None]
+    if any(a >= b for a, b in pairwise(percents)):
+        return Refusal("InvalidSpec", "spec.steps must mirror more with every shadow step")
     soaks = [i for i, step in enumerate(steps) if step.kind is StepKind.SOAK]
     if soaks and soaks != [len(steps) - 1]:
         return Refusal("InvalidSpec", "spec.steps may hold one soak, as its last step")
@@ -266,12 +275,12 @@ def _namespace_refusal(plan: Plan, namespace: str) -> Refusal | None:
         ("target", plan.target.cluster),
         ("traffic", plan.traffic.cluster),
     ):
-        if ref.is_own and ref.namespace not in (None, namespace):
+        if ref.kubeconfig_secret_ref is None and ref.namespace not in (None, namespace):
             return Refusal(
                 "NamespaceNotAllowed",
                 f"spec.{field}.cluster.namespace is {ref.namespace}, but in the operator's own cluster"
                 f" only the rollout's namespace {namespace} may be used: move the rollout there or"
-                " name another cluster, such as by kubeconfigSecretRef",
+                " name a kubeconfigSecretRef",
             )
     return None
 

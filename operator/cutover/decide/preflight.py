@@ -16,14 +16,7 @@ from cutover.decide.admission import preflight_room, unfit
 from cutover.decide.check import Check, awaited, failed, of_refusal, passed, unknown, warned
 from cutover.decide.decision import Said
 from cutover.decide.feasible import Feasibility, Need, Pace, fitting_steps, foresee, pace_of
-from cutover.decide.observation import (
-    NOT_ANSWERED,
-    Observation,
-    Probes,
-    Refusal,
-    Replicas,
-    SideReach,
-)
+from cutover.decide.observation import Observation, Probes, Refusal, Replicas, SideReach
 from cutover.decide.readable import metrics_checks
 from cutover.decide.readings import Gap
 from cutover.decide.route import RouteSeen
@@ -36,6 +29,7 @@ def preflight_checks(seen: Observation, plan: Plan, route: RouteSeen) -> tuple[C
     """Check all that can be told from this look, on a route that can be read and is free."""
     return (
         _accepted(route),
+        *_mirror(plan, route),
         _reach("source", seen.source_reach),
         _reach("target", seen.target_reach),
         *metrics_checks(seen, plan),
@@ -84,12 +78,22 @@ def _accepted(route: RouteSeen) -> Check:
     )
 
 
+def _mirror(plan: Plan, route: RouteSeen) -> Iterator[Check]:
+    """Whether the route can copy requests, where a shadow step asks for that."""
+    percents = [step.shadow.parts for step in plan.steps if step.shadow is not None]
+    if not percents:
+        return
+    if route.mirror_refusal is not None:
+        text = f"spec.steps mirrors requests, and {route.mirror_refusal}"
+        yield failed("mirror", "MirrorNotPossible", text)
+    else:
+        yield passed("mirror", f"the route takes a mirror of {max(percents)} % to the target")
+
+
 def _reach(side: str, reach: SideReach) -> Check:
     name = f"{side} cluster"
     if reach.reachable is False:
         return failed(name, reach.reason, f"spec.{side}.cluster: {reach.message}")
-    if reach.reason == NOT_ANSWERED:
-        return awaited(name, reach.reason, f"spec.{side}.cluster: {reach.message}")
     if reach.reachable is None:
         return unknown(name, reach.reason, "has not been asked yet")
     return passed(name, "its API server answers")
@@ -142,12 +146,13 @@ def _probed(plan: Plan, probes: Probes | None) -> Iterator[Check]:
 
 def _room(seen: Observation, plan: Plan) -> Iterator[Check]:
     """Room for the first weight: it is looked at again when the weight is to be written."""
-    first = next((step.weight for step in plan.steps if step.weight is not None), None)
+    shares = (step.shadow.parts if step.shadow else step.weight for step in plan.steps)
+    first = next((share for share in shares if share is not None), None)
     if plan.capacity is None or first is None:
         return
     short = preflight_room(seen, plan, first)
     if short is None:
-        yield passed("capacity", f"there is room for weight {first}")
+        yield passed("capacity", f"there is room for {first} % of the requests")
     else:
         yield warned("capacity", short.reason, short.message)
 

@@ -87,6 +87,18 @@ def applied(status: Status, now: datetime) -> Status:
     return clock_started(status.model_copy(update={"weights": weights}), now)
 
 
+def mirrored(status: Status, percent: int, now: datetime) -> Status:
+    """The gateway mirrors so much of the requests: as a weight's, its clock starts, and evidence from nothing."""
+    weights = status.weights.model_copy(update={"applied": 0, "mirrored": percent})
+    return clock_started(status.model_copy(update={"weights": weights}), now)
+
+
+def mirror_left(status: Status) -> Status:
+    """Nothing is mirrored any more, and what was counted was counted of copies."""
+    weights = status.weights.model_copy(update={"applied_at": None, "mirrored": None})
+    return proof_afresh(status.model_copy(update={"weights": weights}), None)
+
+
 def clock_started(status: Status, now: datetime) -> Status:
     """The gateway has the weight in force: it and the step have lasted for nothing so far."""
     weights = status.weights.model_copy(update={"applied_at": now})

@@ -2,17 +2,18 @@
 
 from cutover.api.evidence import GateStatus
 from cutover.api.gates import Gate, GateKind
-from cutover.api.status import Phase, Plan, Status
+from cutover.api.status import Plan, Status
 from cutover.decide.applying import in_force
 from cutover.decide.asking import ReplayWanted
 from cutover.decide.labelling import holdout_wanted
 from cutover.decide.outputs import outputs_wanted
 from cutover.decide.parity import parity_wanted
+from cutover.decide.transitions import FORWARD
 
 
 def replays_wanted(plan: Plan, status: Status) -> tuple[ReplayWanted, ...]:
     """The replays that should be under way: none while paused, none whose verdict is known."""
-    if status.pause is not None or status.phase not in (Phase.PROGRESSING, Phase.SOAKING):
+    if status.pause is not None or status.phase not in FORWARD:
         return ()
     before = {gate.name: gate for gate in status.gates}
     found = (_wanted(plan, status, gate, before.get(gate.name)) for gate in in_force(plan, status))

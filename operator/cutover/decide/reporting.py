@@ -3,14 +3,14 @@
 Computed once, last, from the new status and from what was seen; nothing is decided here.
 """
 
-from cutover.api.clusters import ClusterRef
 from cutover.api.conditions import Condition, ConditionStatus, ConditionType, with_condition
 from cutover.api.preflight import CheckState
+from cutover.api.sides import ClusterRef
 from cutover.api.status import Phase, Plan, Status, Summary
 from cutover.api.verdict import Verdict
 from cutover.decide import claims
 from cutover.decide.admission import WAITS_FOR_ITSELF, source_cannot_take_all
-from cutover.decide.applying import before_traffic
+from cutover.decide.applying import before_traffic, shadow_percent
 from cutover.decide.decision import Decision
 from cutover.decide.judging import worst
 from cutover.decide.message import message_of
@@ -19,8 +19,9 @@ from cutover.decide.preflight import feasible
 from cutover.decide.readable import metrics_obstacle
 from cutover.decide.readings import Gap, Missing
 from cutover.decide.route import RouteGone, RouteSeen, RouteUnreadable
+from cutover.decide.share import mirrored
 from cutover.decide.stepping import is_approved
-from cutover.decide.transitions import FINISHED
+from cutover.decide.transitions import FINISHED, FORWARD
 from cutover.judge.drift import DriftReason
 
 INPUT_MIX_DIFFERS = DriftReason.INPUT_MIX_DIFFERS
@@ -95,7 +96,7 @@ def _clause(message: str) -> str:
 
 def cluster_name(ref: ClusterRef) -> str:
     """What a person calls the cluster."""
-    return ref.called
+    return ref.kubeconfig_secret_ref.name if ref.kubeconfig_secret_ref else "in-cluster"
 
 
 # --- the conditions -----------------------------------------------------------------------------
@@ -150,6 +151,9 @@ def _applied(
         return FALSE, held.reason, held.message
     if weights.desired is not None and weights.applied != weights.desired:
         return FALSE, "Applying", f"weight {weights.desired} is not on the route yet"
+    percent = shadow_percent(status.plan, status) if status.plan is not None else None
+    if percent is not None and mirrored(status) != percent:
+        return FALSE, "Applying", f"{percent} % of the requests are not mirrored yet"
     if weights.delivery_ok is False:
         return FALSE, "NotDelivered", weights.delivery_message
     return TRUE, "Applied", "the gateway has the weights of the route"
@@ -281,7 +285,7 @@ def _stalled(seen: Observation, status: Status, decision: Decision) -> tuple[str
     trouble = decision.trouble or decision.held
     if trouble is not None and trouble.reason not in PASSING:
         return trouble.reason, trouble.message
-    if status.phase in (Phase.PROGRESSING, Phase.SOAKING) and status.step and status.plan:
+    if status.phase in FORWARD and status.step and status.plan:
         step = status.plan.steps[status.step.index]
         if not is_approved(seen, status, step):
             return "ApprovalNeeded", status.message

@@ -26,7 +26,8 @@ from cutover.decide.plan import edit_refusal, edited, unchanged
 from cutover.decide.readings import Gap, Missing, WindowReading
 from cutover.decide.reporting import reported
 from cutover.decide.route import RouteSeen
-from cutover.decide.transitions import FINISHED, MOVED
+from cutover.decide.share import mirrored
+from cutover.decide.transitions import FINISHED, FORWARD, MOVED
 from cutover.judge import split
 
 DEPOSED_AGAIN = timedelta(seconds=30)
@@ -57,7 +58,7 @@ def _choose(seen: Observation, status: Status) -> Decision:
     if seen.commands.deleting:
         return kept(seen, status)
     plan = status.plan
-    if plan is None or status.phase not in (Phase.PROGRESSING, Phase.SOAKING):
+    if plan is None or status.phase not in FORWARD:
         return enter(seen, status)
     status = noted(seen, status)
     alarm = alarms.breached(seen, status, plan)
@@ -106,7 +107,7 @@ def _read(seen: Observation) -> Status:
 
 def _is_whole(status: Status) -> bool:
     """Whether a rollout that moves knows its plan, its step and the weights it began with."""
-    if status.phase not in (Phase.PROGRESSING, Phase.SOAKING):
+    if status.phase not in FORWARD:
         return True
     plan, step = status.plan, status.step
     return (
@@ -229,8 +230,10 @@ def _delivered(seen: Observation, status: Status, look: FullLook) -> Status:
             counts.append(0.0)
         else:
             counts.append(window.requests)
-    result = split.judge_split(
-        float(status.weights.applied or 0),
+    copies = mirrored(status)
+    judge = split.judge_mirror if copies else split.judge_split
+    result = judge(
+        float(copies or status.weights.applied or 0),
         counts[0],
         counts[1],
         seconds=look.window,

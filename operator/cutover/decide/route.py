@@ -15,6 +15,15 @@ class RuleWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleMirror:
+    """How much of one rule's requests is copied to the target, by the filter that we put there."""
+
+    rule: int
+    percent: int
+    """0: the claim says that we mirror, and this rule has no such filter."""
+
+
+@dataclass(frozen=True, slots=True)
 class GoingBack:
     """Why the weights on the route are those of a rollback."""
 
@@ -36,6 +45,9 @@ class Claim:
     original: tuple[RuleWeights, ...]
     going_back: "GoingBack | None" = None
     """Set with the weights of a rollback: the record in the status may come later, or never."""
+    mirror: int = 0
+    """Percent of the requests that we mirror to the target; 0: none. Written with the filters themselves, so
+    that whoever comes next knows what to take away."""
 
     @property
     def owner(self) -> str:
@@ -69,6 +81,21 @@ class RouteSeen:
     """The largest number that one backend may have on this kind of route."""
     delivery_seconds: float = 0.0
     """How long a change takes to reach every client once it is accepted: 0 at proxies, what caches keep in DNS."""
+    mirrors: tuple[RuleMirror, ...] = ()
+    """Of each rule that names both backends, where the claim says that we mirror; else empty."""
+    mirror_refusal: str | None = None
+    """Why this route cannot mirror requests to the target, in one sentence; None: nothing speaks against it."""
+
+    @property
+    def mirrored(self) -> int | None:
+        """Percent of the requests that our filters mirror; None when rules differ."""
+        shares = {one.percent for one in self.mirrors} or {0}
+        return shares.pop() if len(shares) == 1 else None
+
+    @property
+    def mirrors_any(self) -> bool:
+        """Whether any filter of ours is there."""
+        return any(one.percent for one in self.mirrors)
 
     @property
     def declared(self) -> float | None:

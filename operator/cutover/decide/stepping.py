@@ -12,10 +12,16 @@ from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
 from cutover.decide import claims, clocks, record
 from cutover.decide.admission import WAITS_FOR_ITSELF, held_back
-from cutover.decide.applying import analysis_in_force, awaited, before_traffic, in_force
+from cutover.decide.applying import (
+    analysis_in_force,
+    awaited,
+    before_traffic,
+    in_force,
+    shadow_percent,
+)
 from cutover.decide.clocks import AT_ONCE, SOON
 from cutover.decide.counting import frozen_references
-from cutover.decide.decision import Decision, Lower, Raise, Said
+from cutover.decide.decision import Decision, Lower, Mirror, Raise, Said
 from cutover.decide.drifting import frozen_distributions
 from cutover.decide.looking import guard_interval, has_traffic, watching
 from cutover.decide.means import frozen_means
@@ -23,6 +29,7 @@ from cutover.decide.observation import Observation, Refusal
 from cutover.decide.readings import SideReading
 from cutover.decide.record import from_status
 from cutover.decide.route import RouteSeen
+from cutover.decide.share import mirrored
 from cutover.decide.weights import shows, weights_at
 
 
@@ -39,6 +46,8 @@ def take_step(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -
             return _not_taken(status, plan, route)
         return Decision(record.clock_started(status, seen.now), look_again=guard_interval(plan))
     match step.kind:
+        case StepKind.SHADOW:
+            return _shadow_step(seen, status, plan, route)
         case StepKind.WEIGHT:
             return _weight_step(seen, status, plan, route, written=written)
         case StepKind.PAUSE | StepKind.SOAK:
@@ -47,6 +56,29 @@ def take_step(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -
             return _approval_step(seen, status, plan, step)
         case _ as never:
             assert_never(never)
+
+
+# --- a shadow -----------------------------------------------------------------------------------
+
+
+def _shadow_step(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision:
+    """Bring the mirror, and hold it until the target is proven on copies; what follows takes it away."""
+    percent = shadow_percent(plan, status) or 0
+    if mirrored(status) == percent and status.weights.applied_at is not None:
+        return _advance_when_ready(seen, status, plan)
+    if not route.accepted:
+        return _not_taken(status, plan, route)
+    if route.claim is not None and route.claim.mirror == percent == route.mirrored:
+        return Decision(record.mirrored(status, percent, seen.now), look_again=guard_interval(plan))
+    if not _intent_is_stored(seen, status):
+        return Decision(status, look_again=AT_ONCE)
+    if not may_raise(seen, status, plan):
+        return Decision(status, look_again=watching(status, plan))
+    held = held_back(seen, status, plan)
+    if held is not None:
+        return _held(seen, status, plan, held)
+    claim = claims.claim_for(seen, status, from_status(status.original), mirror=percent)
+    return Decision(status, Mirror(claim), look_again=SOON)
 
 
 # --- weights ------------------------------------------------------------------------------------
@@ -86,9 +118,13 @@ def _write_weight(seen: Observation, status: Status, plan: Plan) -> Decision:
         return Decision(status, look_again=watching(status, plan))
     held = held_back(seen, status, plan)
     if held is not None:
-        said = held_said(seen, held)
-        return Decision(status, held=held, look_again=watching(status, plan), said=said)
+        return _held(seen, status, plan, held)
     return Decision(status, Raise(rules, claim, desired), look_again=SOON)
+
+
+def _held(seen: Observation, status: Status, plan: Plan, held: Refusal) -> Decision:
+    said = held_said(seen, held)
+    return Decision(status, held=held, look_again=watching(status, plan), said=said)
 
 
 def held_said(seen: Observation, held: Refusal) -> tuple[Said, ...]:
@@ -226,6 +262,8 @@ def _advance(seen: Observation, status: Status, plan: Plan, following: int) -> D
     message = f"step {following + 1} of {len(plan.steps)}: {step.description}"
     if step.kind is StepKind.SOAK:
         status = record.in_phase(status, Phase.SOAKING, seen.now, "SoakBegun", message)
+    elif status.phase is Phase.SHADOWING and step.shadow is None:
+        status = record.in_phase(status, Phase.PROGRESSING, seen.now, "StepBegun", message)
     else:
         status = record.noted(status, seen.now, "StepBegun", message)
     return Decision(status, look_again=AT_ONCE, said=(Said("StepBegun", message),))

@@ -14,14 +14,20 @@ START: Final = Phase.PENDING
 TRANSITIONS: Final[Mapping[Phase, Mapping[Phase, str]]] = {
     Phase.PENDING: {
         Phase.PREFLIGHT: "spec accepted",
+        Phase.SHADOWING: "status was lost, claim found, no weight on the target",
         Phase.PROGRESSING: "status was lost, claim found",
         Phase.ROLLED_BACK: "aborted before any traffic moved",
         Phase.ROLLING_BACK: "abort or deletion, and our claim is on the route",
     },
     Phase.PREFLIGHT: {
         Phase.PENDING: "spec no longer acceptable, or the route is claimed by another",
+        Phase.SHADOWING: "checks passed, route claimed, a shadow step comes first",
         Phase.PROGRESSING: "checks passed, route claimed",
         Phase.ROLLING_BACK: "abort or deletion",
+    },
+    Phase.SHADOWING: {
+        Phase.PROGRESSING: "the last shadow step passed, or resumed at another's weight",
+        Phase.ROLLING_BACK: "abort, guard, failed gate or deletion",
     },
     Phase.PROGRESSING: {
         Phase.SOAKING: "100 % passed, soak begins",
@@ -39,8 +45,10 @@ TRANSITIONS: Final[Mapping[Phase, Mapping[Phase, str]]] = {
 }
 
 FINISHED: Final = frozenset({Phase.COMPLETED, Phase.ROLLED_BACK})
-MOVED: Final = frozenset({Phase.PROGRESSING, Phase.SOAKING, Phase.ROLLING_BACK})
-"""Phases in which the target may have traffic of ours."""
+FORWARD: Final = frozenset({Phase.SHADOWING, Phase.PROGRESSING, Phase.SOAKING})
+"""Phases in which step follows step."""
+MOVED: Final = FORWARD | {Phase.ROLLING_BACK}
+"""Phases in which the target may have traffic of ours, mirrored or its own."""
 
 
 def allowed(before: Phase | None, after: Phase) -> bool:

@@ -117,7 +117,10 @@ def outside(plan: Plan, now: datetime) -> Refusal | None:
 
 def rises_later(status: Status, plan: Plan) -> bool:
     """Whether a window is still needed: a higher weight than the one in force is to come."""
-    if status.phase not in (Phase.PREFLIGHT, Phase.PROGRESSING) or not plan.windows:
+    if (
+        status.phase not in (Phase.PREFLIGHT, Phase.SHADOWING, Phase.PROGRESSING)
+        or not plan.windows
+    ):
         return False
     return (status.weights.applied or 0) < 100
 

@@ -154,7 +154,7 @@ def look_ahead(
             steps.append(told)
             times.append(took)
             advance()
-    waits = sum(clocks.step_length(step).total_seconds() for step in plan.steps)
+    waits = sum(clocks.shortest(step).total_seconds() for step in plan.steps)
     total = np.sum(times, axis=0) + waits
     return Outlook(
         rate=rate,

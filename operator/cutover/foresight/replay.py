@@ -159,7 +159,7 @@ class _Rollout:
         if step.weight is not None:
             self._set_weight(step.weight, began)
         elif not self._status.weights.applied:
-            self._at += ceil(clocks.step_length(step).total_seconds() / self._of.past.look)
+            self._at += ceil(clocks.shortest(step).total_seconds() / self._of.past.look)
             return None
         analysis = self._analysis
         length = clocks.step_length(step)

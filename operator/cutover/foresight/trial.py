@@ -90,7 +90,7 @@ def _lengths(plan: Plan) -> tuple[float, float]:
     """Seconds that the plan takes at least and at most."""
     least = most = longest = 0.0
     for step in plan.steps:
-        waits = clocks.step_length(step).total_seconds()
+        waits = clocks.shortest(step).total_seconds()
         least, most = least + waits, most + waits
         if step.weight is not None:
             analysis = overridden(plan.analysis, step)

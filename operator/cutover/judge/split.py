@@ -85,6 +85,35 @@ def judge_split(
     )
 
 
+def judge_mirror(
+    percent: float,
+    source: float,
+    target: float,
+    *,
+    seconds: float = 0.0,
+    baseline: Baseline | None = None,
+) -> Split:
+    """Compare the copies that the target got with what was due: ``percent`` of the source's requests.
+
+    The same test as for a weight, since ``p`` copies beside 100 requests are ``p / (100 + p)`` of what is
+    counted. Nothing of it is a delivered weight.
+    """
+    share = 100.0 * percent / (100.0 + percent)
+    result = judge_split(share, source, target, seconds=seconds, baseline=baseline)
+    others = baseline.target * seconds if baseline else 0.0
+    seen = (
+        f"the target got {count(max(0.0, target - others))} copies of {count(source)} requests, of which"
+        f" {percent:g} % are to be mirrored"
+    )
+    few = result.reason is SplitReason.TOO_FEW_REQUESTS
+    message = f"too few requests ({count(source)}) to tell what is mirrored" if few else seen
+    if result.ok is False:
+        more = result.delivered is not None and result.delivered > share
+        hint = _OTHERS if baseline and not more else ""
+        message = f"{seen}: the gateway does not do what the route says{hint}"
+    return Split(None, result.ok, result.reason, message)
+
+
 _OK = {
     SplitReason.DELIVERED: True,
     SplitReason.NOT_DELIVERED: False,

@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from cutover import api
-from cutover.api.clusters import ClusterRef
 from cutover.api.gates import Gate
-from cutover.api.sides import Profile
+from cutover.api.sides import ClusterRef, Profile
 from cutover.api.status import Plan, Status
 from cutover.decide.asking import Asking
 from cutover.decide.looking import Wanted, wanted
@@ -227,10 +226,10 @@ async def _look(
         return None, None, None, (SideReach(), SideReach())
     holder = f"{thing.namespace}/{thing.name}"
     if not want.windows and not want.reach:
-        route = await _route(thing, plan, adapters, holder, insist=want.going_back)
+        route = await _route(thing, plan, want, adapters, holder)
         return route, None, None, (SideReach(), SideReach())
     route, readings, near, far = await asyncio.gather(
-        _route(thing, plan, adapters, holder, insist=False),
+        _route(thing, plan, want, adapters, holder),
         _both(adapters.metrics(plan, thing.namespace, holder), want, memory),
         _reach(plan.source.cluster, want, thing, adapters, holder),
         _reach(plan.target.cluster, want, thing, adapters, holder),
@@ -263,13 +262,14 @@ async def _both(
     return readings
 
 
-async def _route(
-    thing: Object, plan: Plan, adapters: Adapters, holder: str, *, insist: bool
-) -> Route:
+async def _route(thing: Object, plan: Plan, want: Wanted, adapters: Adapters, holder: str) -> Route:
     router = await adapters.router(plan, thing.namespace, holder)
     if isinstance(router, Refusal):
         return RouteUnreadable(router.reason, router.message)
-    return await router.look(insist=insist)
+    route = await router.look()
+    if not want.mirror or not isinstance(route, RouteSeen) or route.mirror_refusal is not None:
+        return route
+    return replace(route, mirror_refusal=await router.mirrorable(route, want.mirror))
 
 
 async def _reach(

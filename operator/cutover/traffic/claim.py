@@ -55,6 +55,8 @@ class _ClaimV1(_Strict):
     epoch: Annotated[int, Field(ge=0)]
     original: Annotated[list[_Rule], Field(max_length=128)]
     going_back: Annotated[_GoingBack | None, Field(alias="goingBack")] = None
+    mirror: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Percent of the requests that are mirrored to the target; absent: none."""
 
 
 def to_text(claim: Claim) -> str:
@@ -73,6 +75,7 @@ def to_text(claim: Claim) -> str:
         attempt=claim.attempt,
         epoch=claim.epoch,
         original=rules,
+        mirror=claim.mirror or None,
         goingBack=back and _GoingBack(reason=back.reason, message=back.message[:MAX_MESSAGE]),
     ).model_dump_json(by_alias=True, exclude_none=True)
 
@@ -99,6 +102,7 @@ def from_text(text: str) -> Claim | Unreadable:
         epoch=read.epoch,
         original=rules,
         going_back=back,
+        mirror=read.mirror or 0,
     )
 
 

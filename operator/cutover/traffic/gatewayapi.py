@@ -25,6 +25,8 @@ from cutover.traffic.layout import (
     pointer,
     weights_written,
 )
+from cutover.traffic.mirroring import Mirroring
+from cutover.traffic.requestmirror import ignores_percent, spots
 
 _IDENTIFYING = ("group", "kind", "name", "namespace", "port")
 
@@ -50,8 +52,15 @@ class GatewayLayout:
     def find(self, seen: Object) -> Found:
         """Read the rules that name both backends, and what every parent says of the route."""
         rules = (seen.get("spec") or {}).get("rules") or ()
-        places, problem = find_places(rules, self.wanted, seen["metadata"]["namespace"])
-        return Found(places, problem, refusal(seen))
+        namespace = seen["metadata"]["namespace"]
+        places, problem = find_places(rules, self.wanted, namespace)
+        filters = spots(
+            rules,
+            [place.rule for place in places],
+            lambda one: is_same(one, self.wanted.target_backend, namespace),
+        )
+        mirroring = Mirroring(filters, coarse=ignores_percent(seen))
+        return Found(places, problem, refusal(seen), mirroring=mirroring)
 
     def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
         """Write both weights."""
@@ -100,9 +109,9 @@ def _place(index: int, rule: Mapping[str, Any], wanted: GatewayRoute, namespace:
     others = 0
     for position, reference in enumerate(rule.get("backendRefs") or ()):
         entry = _entry(index, position, reference)
-        if _is_same(reference, wanted.source_backend, namespace):
+        if is_same(reference, wanted.source_backend, namespace):
             sources.append(entry)
-        elif _is_same(reference, wanted.target_backend, namespace):
+        elif is_same(reference, wanted.target_backend, namespace):
             targets.append(entry)
         else:
             others += entry.weight
@@ -116,7 +125,8 @@ def _entry(rule: int, position: int, reference: Mapping[str, Any]) -> Entry:
     return Entry(pointer((*at, "weight")), 1 if weight is None else int(weight), tuple(tests))
 
 
-def _is_same(reference: Mapping[str, Any], backend: BackendRef, namespace: str) -> bool:
+def is_same(reference: Mapping[str, Any], backend: BackendRef, namespace: str) -> bool:
+    """Tell whether a reference of the route means that backend."""
     return (
         reference.get("name") == backend.name
         and (reference.get("group") or "") == (backend.group or "")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from cutover.decide.route import RuleWeights
 from cutover.decide.weights import MAX_WEIGHT
+from cutover.traffic.mirroring import Mirroring
 
 Object = Mapping[str, Any]
 Operation = dict[str, Any]
@@ -105,6 +106,8 @@ class Found:
     """The largest number that one entry may have."""
     delivery_seconds: float = 0.0
     """How long a change takes to reach every client once it is taken (caches of DNS); proxies: 0."""
+    mirroring: Mirroring | None = None
+    """Where copies of requests are sent to the target, for each of the places; None: this kind cannot mirror."""
 
 
 class Layout(Protocol):

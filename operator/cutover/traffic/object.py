@@ -15,6 +15,8 @@ from cutover.traffic.seen import ObjectSeen, see
 from cutover.traffic.watch import RouteWatch
 
 MANAGER = {"fieldManager": "cutover"}
+STRICT = {"fieldValidation": "Strict"}
+"""An unknown field is refused: pruned, it would leave a mirror of everything."""
 
 MOST_TRUST = 30.0
 """Seconds for which a watch alone is believed before the API server is asked again."""
@@ -38,8 +40,10 @@ class ObjectRouter:
         self._clock = clock
         self._asked_at = float("-inf")
         self._newest = ""
+        self._takes: set[int] = set()
+        """Percents of which the API server has taken a mirror in a dry run."""
 
-    async def look(self, *, deadline: float = DEADLINE, insist: bool = False) -> Route:
+    async def look(self, *, deadline: float = DEADLINE) -> Route:
         """Read the declared weights, the claim and the gateway's acceptance.
 
         The watch's copy is taken when it is not older than anything this router saw or wrote, and
@@ -48,7 +52,7 @@ class ObjectRouter:
         watched = self._from_watch()
         if watched is not None:
             return see(watched, self._layout)
-        answer = await self._connection.get(self._path, deadline=deadline, insist=insist)
+        answer = await self._connection.get(self._path, deadline=deadline)
         if isinstance(answer, Failed):
             return await self._unread(answer, deadline)
         self._asked_at = self._clock()
@@ -64,8 +68,9 @@ class ObjectRouter:
         operations = build_patch(seen, change, self._layout)
         if isinstance(operations, str):
             return NotWritten(str(Reason.REFUSED), operations)
+        query = {**MANAGER, **STRICT} if change.mirror else MANAGER
         answer = await self._connection.patch(
-            self._path, operations, JSON_PATCH, MANAGER, deadline=deadline
+            self._path, operations, JSON_PATCH, query, deadline=deadline
         )
         if isinstance(answer, Ok):
             self._newest = answer.body["metadata"]["resourceVersion"]
@@ -76,6 +81,43 @@ class ObjectRouter:
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
         """Return a sentence naming the first weight that the route's numbers cannot express."""
         return inexpressible(seen.rules, weights, seen.whole, seen.largest)
+
+    async def mirrorable(
+        self, seen: RouteSeen, percents: Sequence[int], *, deadline: float = DEADLINE
+    ) -> str | None:
+        """Return why so much cannot be mirrored: of what is known of the gateway, or by a dry run."""
+        if not isinstance(seen, ObjectSeen):
+            raise TypeError("mirrorable() needs what its own look() returned")
+        refused = seen.mirror_refusal or seen.mirroring.refused_share(percents)
+        if refused is not None:
+            return refused
+        for percent in percents:
+            refused = await self._tried(seen, percent, deadline)
+            if refused is not None:
+                return refused
+        return None
+
+    async def _tried(self, seen: ObjectSeen, percent: int, deadline: float) -> str | None:
+        """Have the API server take a mirror without keeping it; asked until it once has."""
+        claimed = seen.claim.mirror if seen.claim is not None else 0
+        operations = [
+            each for spot in seen.mirroring.spots for each in spot.written(claimed, percent)
+        ]
+        if percent in self._takes or not operations:
+            return None
+        query = {**MANAGER, **STRICT, "dryRun": "All"}
+        answer = await self._connection.patch(
+            self._path, operations, JSON_PATCH, query, deadline=deadline
+        )
+        if isinstance(answer, Ok):
+            self._takes.add(percent)
+            return None
+        if percent < 100 and "unknown field" in answer.message:
+            return (
+                f"the route's API server knows no mirror of {percent} % (percent came with Gateway API v1.3):"
+                " update its definitions, mirror 100%, or remove the shadow steps"
+            )
+        return f"the route's API server does not take a mirror of {percent} %: {answer.message}"
 
     def own_echo(self) -> RouteSeen | None:
         """Return the watch's newest copy if its weights are those that we wrote."""

@@ -26,11 +26,19 @@ def build_patch(seen: ObjectSeen, change: RouteChange, layout: Layout) -> list[O
                 " put them back, or abort the rollout"
             )
     pairs = [(places[wanted.rule], wanted) for wanted in change.weights]
-    operations = [each for place, _ in pairs for each in _tests(place)]
+    if change.mirror and seen.mirroring.refusal is not None:
+        return seen.mirroring.refusal
+    claimed = seen.claim.mirror if seen.claim is not None else 0
+    mirrored = [
+        (places[spot.rule], spot.written(claimed, change.mirror)) for spot in seen.mirroring.spots
+    ]
+    tested = [place for place, _ in pairs] + [place for place, written in mirrored if written]
+    operations = [each for place in dict.fromkeys(tested) for each in _tests(place)]
     operations.append(_test_claim(seen))
     if change.pinned:
         operations.append(operation("replace", "/metadata/resourceVersion", seen.resource_version))
     operations += [each for place, wanted in pairs for each in layout.numbers(place, wanted)]
+    operations += [each for _, written in mirrored for each in written]
     return operations + _claim(seen, None if change.claim is None else to_text(change.claim))
 
 

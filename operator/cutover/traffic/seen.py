@@ -6,6 +6,7 @@ from cutover.api import CLAIM
 from cutover.decide.route import RouteSeen
 from cutover.traffic.claim import Unreadable, from_text
 from cutover.traffic.layout import Layout, Object, Place, Problem, last_manager
+from cutover.traffic.mirroring import NO_MIRRORING, Mirroring
 
 CLAIM_UNREADABLE = "ClaimUnreadable"
 
@@ -21,6 +22,7 @@ class ObjectSeen(RouteSeen):
     places: tuple[Place, ...] = ()
     annotated: bool = False
     """The object has a map of annotations."""
+    mirroring: Mirroring = NO_MIRRORING
 
 
 def see(thing: Object, layout: Layout) -> ObjectSeen:
@@ -33,6 +35,8 @@ def see(thing: Object, layout: Layout) -> ObjectSeen:
     if isinstance(claim, Unreadable):
         problem = _unreadable(metadata, layout, claim)
         claim = None
+    kind, claimed = layout.kind.name, claim.mirror if claim is not None else 0
+    mirroring = found.mirroring or Mirroring(refusal=f"no {kind} can: remove the shadow steps")
     return ObjectSeen(
         resource_version=metadata["resourceVersion"],
         generation=metadata.get("generation") or 0,
@@ -49,6 +53,9 @@ def see(thing: Object, layout: Layout) -> ObjectSeen:
         delivery_seconds=found.delivery_seconds,
         places=found.places,
         annotated="annotations" in metadata,
+        mirrors=tuple(one.seen(claimed) for one in mirroring.spots) if claimed else (),
+        mirror_refusal=mirroring.refused(claimed),
+        mirroring=mirroring,
     )
 
 

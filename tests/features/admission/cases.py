@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.features.admission.case import Case, duration_case, value_case
-from tests.features.admission.cluster_cases import CLUSTERS
 from tests.features.admission.golden_cases import GOLDEN
 from tests.features.admission.holdout_cases import HOLDOUT
 from tests.features.admission.outputs_cases import OUTPUTS, outputs
@@ -39,6 +38,10 @@ def soak(duration: str) -> Json:
 
 def steps(*each: Json) -> Json:
     return spec({"steps": list(each)})
+
+
+def shadow(percent: str) -> Json:
+    return {"shadow": {"percent": percent, "duration": "1m"}}
 
 
 def own(field: str) -> Callable[[str], Json]:
@@ -309,6 +312,42 @@ STATIC: list[Case] = [
         [steps({"weight": 50}, END)],
     ),
     Case(
+        "shadow is not first",
+        "spec.steps",
+        "shadow steps come first, at most 3 of them",
+        [
+            steps({"weight": 5}, shadow("10%"), END),
+            steps({"pause": {"duration": "1m"}}, shadow("10%"), END),
+            steps(shadow("1%"), {"approval": {"name": "go"}}, shadow("10%"), END),
+            steps(*(shadow(f"{percent}%") for percent in (1, 5, 10, 100)), END),
+        ],
+        [steps(*(shadow(f"{percent}%") for percent in (1, 10, 100)), END)],
+    ),
+    Case(
+        "shadow steps that do not rise",
+        "spec.steps",
+        "each shadow step must mirror more than the one before",
+        [
+            steps(shadow("10%"), shadow("9%"), END),
+            steps({"shadow": {"duration": "1m"}}, shadow("100%"), END),
+        ],
+        [steps(shadow("9%"), shadow("10%"), {"shadow": {"duration": "1m"}}, END)],
+    ),
+    value_case(
+        "spec.steps[].shadow.percent",
+        "write a whole percentage from 1% to 100%",
+        ["0%", "0.5%", "00%"],
+        ["1%", "50%", "100%"],
+        lambda text: steps(shadow(text), END),
+    ),
+    duration_case(
+        "spec.steps[].shadow.duration",
+        "1s",
+        "24h",
+        ["999ms", "24h1s"],
+        lambda text: steps({"shadow": {"duration": text}}, END),
+    ),
+    Case(
         "soak is not last",
         "spec.steps",
         "write at most one soak, as the last step",
@@ -329,11 +368,12 @@ STATIC: list[Case] = [
     Case(
         "a step of no or two kinds",
         "spec.steps[]",
-        "a step does one thing: set exactly one of weight, pause, approval and soak",
+        "a step does one thing: set exactly one of shadow, weight, pause, approval and soak",
         [
             steps({}, END),
             steps({"weight": 5, "pause": {"duration": "1m"}}, END),
             steps({"approval": {"name": "go"}, "soak": {"duration": "1m"}}, END),
+            steps({"shadow": {"duration": "1m"}, "weight": 5}, END),
         ],
         [steps({"pause": {"duration": "1m"}}, END)],
     ),
@@ -657,6 +697,5 @@ STATIC: list[Case] = [
     *GOLDEN,
     *HOLDOUT,
     *OUTPUTS,
-    *CLUSTERS,
     *GATEWAY,
 ]

@@ -225,6 +225,12 @@ class Stage:
         path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
         return list(self.cluster.call("GET", path)["items"])
 
+    def free_lease(self) -> None:
+        """Say for a dead operator that it leads no more, as a person in a hurry would: saves 15 s."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/cutover"
+        headers = {"Content-Type": "application/merge-patch+json"}
+        self.cluster.call("PATCH", path, {"spec": {"holderIdentity": ""}}, headers)
+
     # --- what a test does often -----------------------------------------------------------------
 
     def begin(self, **changes: Any) -> None:
