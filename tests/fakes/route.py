@@ -62,6 +62,8 @@ class FakeRoute:
         self.exists = True
         self.problem: tuple[str, str] | None = None
         self.gateway_stuck = False
+        self.delivery_seconds = 0.0
+        """DNS: for so long caches go on with the weights before."""
         self.generation = 1
         self.observed = 1
         self.accepted_rules = self.rules
@@ -83,9 +85,14 @@ class FakeRoute:
         """Take the newest weights; tell whether anything changed."""
         if self.gateway_stuck or not self.exists or self.observed == self.generation:
             return False
-        self.observed, self.accepted_rules = self.generation, self.rules
-        self.accepted_mirror = self.mirror
+        self.observed, self.accepted_mirror = self.generation, self.mirror
+        if not self.delivery_seconds:
+            self.accepted_rules = self.rules
         return True
+
+    def caches_forget(self, rules: tuple[RuleWeights, ...]) -> None:
+        """Clients learn what was taken a while ago."""
+        self.accepted_rules = rules
 
     @property
     def delivered_mirror(self) -> float:
@@ -157,6 +164,7 @@ class FakeRoute:
             if claim is not None and claim.mirror
             else (),
             mirror_refusal=self.mirror_refusal,
+            delivery_seconds=self.delivery_seconds,
         )
 
     async def write(

@@ -194,10 +194,16 @@ class World:
             self._gateway_at = None
             if self.route.gateway_reads():
                 self.taken_at = self.now
+                if self.route.delivery_seconds:
+                    self._caches_keep(self.route.rules)
                 self.wake()
             return
         due = [one for one in self.running if one.due is not None and one.due <= self.now]
         self._turn(min(due, key=lambda one: one.due or self.now))
+
+    def _caches_keep(self, rules: tuple[RuleWeights, ...]) -> None:
+        when = self.since_start + timedelta(seconds=self.route.delivery_seconds)
+        self.at(when, lambda world: world.route.caches_forget(rules))
 
     def _gateway_notices(self) -> None:
         waits = self.route.observed != self.route.generation and not self.route.gateway_stuck
