@@ -77,12 +77,14 @@ def route53(folder: Path) -> Iterator[Route53]:
 
 
 @contextmanager
-def external_dns(cluster: Cluster, namespace: str, server: Route53, folder: Path) -> Iterator[Child]:
+def external_dns(
+    cluster: Cluster, namespace: str, server: Route53, folder: Path
+) -> Iterator[Child]:
     """The external-dns of one namespace; it notices a change at once and asks every second besides."""
     kubeconfig = folder / "external-dns.kubeconfig"
     kubeconfig.write_text(cluster.kubeconfig_for(namespace=namespace))
     port = free_ports(1)[0]
-    command = [
+    command: list[str | Path] = [
         parts.ensure(["external-dns"])["external-dns"],
         "--source=crd",
         "--crd-source-apiversion=externaldns.k8s.io/v1alpha1",

@@ -117,6 +117,9 @@ PARTS = {
             "k8s.io/kubernetes/cmd/kubectl",
             kubernetes_version=True,
         ),
+        Part(
+            "external-dns", "external-dns", "sigs.k8s.io/external-dns", "sigs.k8s.io/external-dns"
+        ),
         Part("etcd", "etcd", "go.etcd.io/etcd/server/v3", "."),
         Part(
             "gateway-crds",
