@@ -137,9 +137,11 @@ class PooledAdapters:
             return made.router
         if isinstance(connection, Refusal):
             return connection
+        layout = await layout_of(plan.traffic.route, connection)
+        if isinstance(layout, Refusal):
+            return layout
         made.end_watch()
         place = plan.traffic.cluster.namespace or namespace
-        layout = layout_of(plan.traffic.route)
         key = (namespace, holder.split("/", 1)[1])
         watch, made.end_watch = self._watches.subscribe(
             connection, layout.kind.collection(place), layout.name, lambda: self._heard(key, made)

@@ -30,7 +30,7 @@ class BackendRef(Wire):
     """Port of the backend. Needed only where the route names one backend with several ports."""
 
 
-def _unlike(field: str, default: str) -> str:
+def unlike(field: str, default: str) -> str:
     """Compare an optional field, without ``?:``: behind it CEL's cost estimate knows no length."""
     source, target = f"self.sourceBackend.{field}", f"self.targetBackend.{field}"
     return (
@@ -49,7 +49,7 @@ class GatewayRoute(Wire):
     model_config = ruled_by(
         Rule(
             "self.sourceBackend.name != self.targetBackend.name"
-            f" || {_unlike('group', '')} || {_unlike('kind', 'Service')} || {_unlike('__namespace__', '')}"
+            f" || {unlike('group', '')} || {unlike('kind', 'Service')} || {unlike('__namespace__', '')}"
             " || (has(self.sourceBackend.port) && has(self.targetBackend.port)"
             " && self.sourceBackend.port != self.targetBackend.port)",
             "sourceBackend and targetBackend name the same backend: name two,"

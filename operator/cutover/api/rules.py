@@ -75,9 +75,10 @@ ONE_OWNER: Final = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomi
 """A model whose fields belong together, as a reference's do: managers own it whole."""
 
 
-def ruled_by(*rules: Rule) -> ConfigDict:
-    """Rules of a whole model."""
-    return ConfigDict(json_schema_extra={KEY: [rule.as_schema() for rule in rules]})
+def ruled_by(*rules: Rule, one_owner: bool = False) -> ConfigDict:
+    """Rules of a whole model; ``one_owner``: managers own it whole, as `ONE_OWNER` says."""
+    owner: JsonDict = {"x-kubernetes-map-type": "atomic"} if one_owner else {}
+    return ConfigDict(json_schema_extra={KEY: [rule.as_schema() for rule in rules], **owner})
 
 
 def within(shortest: str, longest: str, *, named: str = "") -> Rule:

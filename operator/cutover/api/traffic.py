@@ -1,10 +1,14 @@
 """The route whose weights are moved, and how it is known that they are."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from cutover.api.dns import DnsEndpoint
 from cutover.api.istio import VirtualService
+from cutover.api.patching import PatchRoute
+from cutover.api.proxies import AlbIngress, ContourHttpProxy, NginxCanary, TraefikWeighted
 from cutover.api.routes import GrpcRoute, HttpRoute
 from cutover.api.rules import Rule, exactly_one, ruled_by
 from cutover.api.sides import ClusterRef, Matchers, Prometheus
@@ -25,7 +29,17 @@ class DeliveryCheck(StrEnum):
     REPORT = "Report"
 
 
-Route = HttpRoute | GrpcRoute | VirtualService | DnsEndpoint
+Route = (
+    HttpRoute
+    | GrpcRoute
+    | VirtualService
+    | DnsEndpoint
+    | ContourHttpProxy
+    | TraefikWeighted
+    | AlbIngress
+    | NginxCanary
+    | PatchRoute
+)
 """One route of any kind: matched with ``assert_never``."""
 
 
@@ -76,8 +90,20 @@ class Delivery(Wire):
     """Required: a weight counts once request counters show it. Report: it is only reported."""
 
 
-ROUTERS: Final = ("httpRoute", "grpcRoute", "virtualService", "dnsEndpoint")
+ROUTERS: Final = (
+    "httpRoute",
+    "grpcRoute",
+    "virtualService",
+    "dnsEndpoint",
+    "contourHTTPProxy",
+    "traefikService",
+    "albIngress",
+    "nginxCanary",
+    "patch",
+)
 """The fields of `Traffic` of which exactly one is set."""
+_NAMING: Final = ("httpRoute", "grpcRoute", "contourHTTPProxy", "traefikService")
+"""Those that name backends as gateways name their series."""
 
 
 class Traffic(Wire):
@@ -90,7 +116,7 @@ class Traffic(Wire):
         ),
         Rule(
             "!has(self.gateway) || has(self.gateway.sourceMatchers)"
-            " || has(self.httpRoute) || has(self.grpcRoute)"
+            f" || {' || '.join(f'has(self.{each})' for each in _NAMING)}"
             " || (has(self.virtualService) && self.gateway.profile == 'Istio'"
             " && self.virtualService.sourceDestination.host != self.virtualService.targetDestination.host)",
             "this route does not say by which labels the gateway's metrics tell its two sides apart:"
@@ -108,6 +134,16 @@ class Traffic(Wire):
     """An Istio VirtualService whose destinations' weights are moved."""
     dns_endpoint: DnsEndpoint | None = None
     """An external-dns DNSEndpoint whose records' Route 53 weights are moved."""
+    contour_http_proxy: Annotated[ContourHttpProxy | None, Field(alias="contourHTTPProxy")] = None
+    """A Contour HTTPProxy whose services' weights are moved."""
+    traefik_service: TraefikWeighted | None = None
+    """A TraefikService whose services' weights are moved."""
+    alb_ingress: AlbIngress | None = None
+    """An Ingress of the AWS Load Balancer Controller, the target groups' weights of whose forward action are moved."""
+    nginx_canary: NginxCanary | None = None
+    """A canary Ingress of ingress-nginx whose canary-weight is moved."""
+    patch: PatchRoute | None = None
+    """Any other object with weights, its numbers named by JSON pointers. The operator must be granted get, list, watch and patch of that kind."""
     on_override: OnOverride = OnOverride.ENFORCE
     """When somebody else raises the target's share: Enforce puts the rollout's weights back, Pause waits for a person. A share that somebody lowers is never raised again by itself."""
     delivery: Delivery = Delivery()
@@ -123,5 +159,9 @@ class Traffic(Wire):
     @property
     def routes(self) -> tuple[Route, ...]:
         """All that are named: one, as the definition has it."""
-        every = (self.http_route, self.grpc_route, self.virtual_service, self.dns_endpoint)
+        every = (
+            *(self.http_route, self.grpc_route, self.virtual_service, self.dns_endpoint),
+            *(self.contour_http_proxy, self.traefik_service, self.alb_ingress, self.nginx_canary),
+            self.patch,
+        )
         return tuple(one for one in every if one is not None)

@@ -91,6 +91,18 @@ def _coarse(whole: int, weight: int) -> str:
     )
 
 
+def scaled(rule: RuleWeights, whole: int | None) -> RuleWeights:
+    """Return the same share in numbers that add up to ``whole``, rounded towards the source.
+
+    A rule that shares its traffic with others keeps its sum, and one that sends nothing stays as it is.
+    """
+    total = rule.source + rule.target
+    if whole is None or rule.others or total in (0, whole):
+        return rule
+    target = rule.target * whole // total
+    return RuleWeights(rule.rule, whole - target, target)
+
+
 def _rule_at(rule: RuleWeights, weight: int) -> RuleWeights:
     if weight == 0 and rule.target == 0:
         return rule

@@ -12,19 +12,16 @@ from typing import Any
 from cutover.api.routes import BackendRef, GatewayRoute
 from cutover.decide.route import RuleWeights
 from cutover.traffic.acceptance import refusal
-from cutover.traffic.coverage import Named, Words, problem
 from cutover.traffic.layout import (
-    RULE_NOT_COVERED,
-    Entry,
     Found,
     Kind,
     Object,
     Operation,
     Place,
     Problem,
-    pointer,
     weights_written,
 )
+from cutover.traffic.listed import Rule, Spelling, Wanted, find_places
 from cutover.traffic.mirroring import Mirroring
 from cutover.traffic.requestmirror import ignores_percent, spots
 
@@ -53,7 +50,7 @@ class GatewayLayout:
         """Read the rules that name both backends, and what every parent says of the route."""
         rules = (seen.get("spec") or {}).get("rules") or ()
         namespace = seen["metadata"]["namespace"]
-        places, problem = find_places(rules, self.wanted, namespace)
+        places, problem = find_in_rules(rules, self.wanted, namespace)
         filters = spots(
             rules,
             [place.rule for place in places],
@@ -79,21 +76,22 @@ def gateway_layout(wanted: GatewayRoute) -> GatewayLayout:
     return GatewayLayout(kind, wanted)
 
 
-def find_places(
+def find_in_rules(
     rules: Sequence[Mapping[str, Any]], wanted: GatewayRoute, namespace: str
 ) -> tuple[tuple[Place, ...], Problem | None]:
-    """Return the rules that name both backends, and the first problem.
-
-    The places are returned beside a problem too: a rollback has to be able to use them.
-    """
-    listed = set(wanted.rules) if wanted.rules is not None else None
-    places = [
-        _place(index, rule, wanted, namespace)
+    """Return the rules that name both backends, and the first problem."""
+    read = [
+        Rule(
+            ("spec", "rules", index, "backendRefs"),
+            rule.get("backendRefs") or (),
+            rule.get("name") or "",
+        )
         for index, rule in enumerate(rules)
-        if listed is None or index in listed
     ]
-    whole = tuple(place for place in places if place.sources and place.targets)
-    return whole, _problem(rules, places, wanted, namespace)
+    source = _wanted(wanted.source_backend, "sourceBackend", namespace)
+    target = _wanted(wanted.target_backend, "targetBackend", namespace)
+    spelling = Spelling(wanted.field, "backendRefs", _IDENTIFYING, absent=1)
+    return find_places(read, (source, target), spelling, wanted.rules)
 
 
 def describe(backend: BackendRef, namespace: str) -> str:
@@ -103,26 +101,8 @@ def describe(backend: BackendRef, namespace: str) -> str:
     return f"{backend.kind or 'Service'} {place}{backend.name}{port}"
 
 
-def _place(index: int, rule: Mapping[str, Any], wanted: GatewayRoute, namespace: str) -> Place:
-    sources: list[Entry] = []
-    targets: list[Entry] = []
-    others = 0
-    for position, reference in enumerate(rule.get("backendRefs") or ()):
-        entry = _entry(index, position, reference)
-        if is_same(reference, wanted.source_backend, namespace):
-            sources.append(entry)
-        elif is_same(reference, wanted.target_backend, namespace):
-            targets.append(entry)
-        else:
-            others += entry.weight
-    return Place(index, tuple(sources), tuple(targets), others)
-
-
-def _entry(rule: int, position: int, reference: Mapping[str, Any]) -> Entry:
-    at = ("spec", "rules", rule, "backendRefs", position)
-    tests = [(pointer((*at, key)), reference[key]) for key in _IDENTIFYING if key in reference]
-    weight = reference.get("weight")
-    return Entry(pointer((*at, "weight")), 1 if weight is None else int(weight), tuple(tests))
+def _wanted(backend: BackendRef, field: str, namespace: str) -> Wanted:
+    return Wanted(describe(backend, namespace), field, lambda one: is_same(one, backend, namespace))
 
 
 def is_same(reference: Mapping[str, Any], backend: BackendRef, namespace: str) -> bool:
@@ -134,38 +114,3 @@ def is_same(reference: Mapping[str, Any], backend: BackendRef, namespace: str) -
         and (reference.get("namespace") or namespace) == (backend.namespace or namespace)
         and backend.port in (None, reference.get("port"))
     )
-
-
-def _problem(
-    rules: Sequence[Mapping[str, Any]],
-    places: Sequence[Place],
-    wanted: GatewayRoute,
-    namespace: str,
-) -> Problem | None:
-    listed = f"{wanted.field}.rules"
-    beyond = [index for index in wanted.rules or () if index >= len(rules)]
-    if beyond:
-        return Problem(
-            RULE_NOT_COVERED,
-            f"{listed} lists rule {min(beyond)}, but the route has only"
-            f" {len(rules)} (counted from 0): correct the list",
-        )
-    words = Words(
-        source=describe(wanted.source_backend, namespace),
-        target=describe(wanted.target_backend, namespace),
-        source_field=f"{wanted.field}.sourceBackend",
-        target_field=f"{wanted.field}.targetBackend",
-        missing="add it to backendRefs with weight 0",
-        narrower=f"list the rules meant in {listed}",
-        closer=f"name the backend's port in {wanted.field}",
-    )
-    named = [
-        Named(place, _called(place.rule, rules), listed if wanted.rules is not None else "")
-        for place in places
-    ]
-    return problem(named, words)
-
-
-def _called(index: int, rules: Sequence[Mapping[str, Any]]) -> str:
-    name = rules[index].get("name")
-    return f"rule {index} ({name})" if name else f"rule {index}"

@@ -27,7 +27,7 @@ class Kind:
     plural: str
     name: str
     """As people call it: ``HTTPRoute``."""
-    install: str = ""
+    install: str = "install it, or correct the rollout's apiVersion and kind"
     """What to do where the API server does not serve it: ``install Gateway API``."""
 
     @property
@@ -59,6 +59,10 @@ class Entry:
     weight: int
     tests: tuple[tuple[str, Any], ...] = ()
     """Pointers and what has to stand there still, so that the number is written to the same backend."""
+    text: str | None = None
+    """The string at the pointer that holds the number; None: an integer stands there, or nothing."""
+    span: tuple[int, int] = (0, 0)
+    """Where in the text the number's digits are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,13 @@ class Place:
     sources: tuple[Entry, ...]
     targets: tuple[Entry, ...]
     others: int = 0
+    rest: int = 0
+    """The source's weight where the object has no number for it: what the target's leaves of the whole."""
 
     @property
     def weights(self) -> RuleWeights:
         """The weights of the rule as the decision sees them."""
-        source = sum(each.weight for each in self.sources)
+        source = sum(each.weight for each in self.sources) + self.rest
         target = sum(each.weight for each in self.targets)
         return RuleWeights(self.rule, source, target, self.others)
 
@@ -137,11 +143,27 @@ class Layout(Protocol):
 
 
 def weights_written(place: Place, wanted: RuleWeights) -> list[Operation]:
-    """Write plain integers. A repeated backend's first entry gets the weight, its others nothing."""
-    return [
-        operation("add", entry.pointer, 0 if position else weight)
+    """Write both numbers as they stand there: integers, or digits in a string of which nothing else changes.
+
+    A repeated backend's first entry gets the weight, its others nothing.
+    """
+    changes = [
+        (entry, 0 if position else weight)
         for entries, weight in ((place.sources, wanted.source), (place.targets, wanted.target))
         for position, entry in enumerate(entries)
+    ]
+    texts = {entry.pointer: entry.text for entry, _ in changes if entry.text is not None}
+    for entry, weight in sorted(changes, key=lambda change: change[0].span, reverse=True):
+        if entry.text is not None:
+            (start, end), text = entry.span, texts[entry.pointer]
+            texts[entry.pointer] = f"{text[:start]}{weight}{text[end:]}"
+    return [
+        *(
+            operation("add", entry.pointer, weight)
+            for entry, weight in changes
+            if entry.text is None
+        ),
+        *(operation("add", place, text) for place, text in texts.items()),
     ]
 
 

@@ -76,7 +76,7 @@ class ObjectRouter:
             self._newest = answer.body["metadata"]["resourceVersion"]
         else:
             self._asked_at = float("-inf")  # whatever the watch shows, ask before the next try
-        return _written(answer)
+        return _written(answer, self._needed(answer))
 
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
         """Return a sentence naming the first weight that the route's numbers cannot express."""
@@ -130,6 +130,13 @@ class ObjectRouter:
     def _path(self) -> str:
         return f"{self._layout.kind.collection(self._namespace)}/{self._layout.name}"
 
+    def _needed(self, answer: Answer) -> str:
+        """Say what to grant where that is what is missing."""
+        if not isinstance(answer, Failed) or answer.reason is not Reason.FORBIDDEN:
+            return ""
+        typed = self._layout.kind.typed
+        return f"; it needs get, list, watch and patch of {typed} in namespace {self._namespace}"
+
     def _is_ours(self, cached: Mapping[str, Any]) -> bool:
         manager = last_manager(cached["metadata"], self._layout.owned)
         return manager == MANAGER["fieldManager"]
@@ -144,7 +151,7 @@ class ObjectRouter:
 
     async def _unread(self, failed: Failed, deadline: float) -> Route:
         if failed.reason is not Reason.NOT_FOUND:
-            return RouteUnreadable(str(failed.reason), failed.message)
+            return RouteUnreadable(str(failed.reason), failed.message + self._needed(failed))
         if failed.from_api_server:
             return RouteGone(
                 f"{self._layout.kind.name} {self._namespace}/{self._layout.name} does not exist in the"
@@ -189,7 +196,7 @@ def _is_as_new(version: str, newest: str) -> bool:
     return version == newest
 
 
-def _written(answer: Answer) -> WriteResult:
+def _written(answer: Answer, needed: str = "") -> WriteResult:
     match answer:
         case Ok(body):
             return Written(body["metadata"]["resourceVersion"])
@@ -203,7 +210,7 @@ def _written(answer: Answer) -> WriteResult:
         case Failed(reason=Reason.NOT_FOUND, from_api_server=True):
             return NotWritten("Gone", answer.message)
         case Failed(reason=Reason.FORBIDDEN | Reason.UNAUTHORISED):
-            return NotWritten(str(answer.reason), answer.message)
+            return NotWritten(str(answer.reason), answer.message + needed)
         case Failed(reason=Reason.UNREACHABLE | Reason.NOT_FOUND):
             return NotWritten(str(Reason.UNREACHABLE), answer.message)
         case Failed():

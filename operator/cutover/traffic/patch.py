@@ -7,6 +7,7 @@ it to that.
 """
 
 from cutover.api import CLAIM
+from cutover.decide.weights import scaled
 from cutover.ports import RouteChange
 from cutover.traffic.claim import to_text
 from cutover.traffic.layout import Layout, Operation, Place, operation, pointer
@@ -25,7 +26,7 @@ def build_patch(seen: ObjectSeen, change: RouteChange, layout: Layout) -> list[O
                 f"rule {wanted.rule} of the route does not name both backends any more:"
                 " put them back, or abort the rollout"
             )
-    pairs = [(places[wanted.rule], wanted) for wanted in change.weights]
+    pairs = [(places[wanted.rule], scaled(wanted, seen.whole)) for wanted in change.weights]
     if change.mirror and seen.mirroring.refusal is not None:
         return seen.mirroring.refusal
     claimed = seen.claim.mirror if seen.claim is not None else 0

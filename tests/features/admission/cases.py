@@ -14,6 +14,7 @@ from tests.features.admission.outputs_cases import OUTPUTS, outputs
 from tests.features.admission.prometheus_cases import GATEWAY, prometheus_cases
 from tests.features.admission.rollouts import Json, at, spec
 from tests.features.admission.route_cases import ROUTES
+from tests.features.admission.router_cases import ROUTERS
 
 END = {"weight": 100}
 LATENCY = {"metric": "TimeToFirstToken", "threshold": "1s", "maxAbove": "5%", "margin": "2.5%"}
@@ -172,43 +173,6 @@ def dataset(here: str, put: Callable[[Json], Json]) -> list[Case]:
 SAME = {"address": "http://p:9090", "matchers": {"cluster": "one"}}
 
 
-ROUTE = {"name": "chat", "sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}}
-
-
-def equal_backends(here: str) -> Case:
-    """A route of Gateway API: HTTPRoute or GRPCRoute."""
-
-    def backends(source: Json, target: Json) -> Json:
-        both = {
-            "name": "chat",
-            "sourceBackend": {"name": "chat"} | source,
-            "targetBackend": {"name": "chat"} | target,
-        }
-        return spec({"traffic": {"httpRoute": None, here.rpartition(".")[2]: both}})
-
-    return Case(
-        f"equal backends of {here}",
-        here,
-        "sourceBackend and targetBackend name the same backend: name two",
-        [
-            backends({}, {}),
-            backends({"kind": "Service"}, {}),
-            backends({"group": ""}, {}),
-            backends({"port": 8000}, {}),
-            backends({"port": 8000}, {"port": 8000}),
-            backends({"namespace": "a", "kind": "X"}, {"namespace": "a", "kind": "X"}),
-        ],
-        [
-            backends({}, {"name": "other"}),
-            backends({"namespace": "a"}, {"namespace": "b"}),
-            backends({}, {"namespace": "b"}),
-            backends({}, {"group": "multicluster.x-k8s.io", "kind": "ServiceImport"}),
-            backends({"kind": "Backend"}, {}),
-            backends({"port": 8000}, {"port": 8001}),
-        ],
-    )
-
-
 STATIC: list[Case] = [
     *prometheus_cases("spec.source.prometheus", "matchers", "gpuMatchers"),
     *prometheus_cases("spec.target.prometheus", "matchers", "gpuMatchers"),
@@ -280,14 +244,7 @@ STATIC: list[Case] = [
         [custom({"latencies": [{"metric": "EndToEnd", "buckets": QUERY}] * 2})],
         [custom({"latencies": [{"metric": m, "buckets": QUERY} for m in ("EndToEnd", "First")]})],
     ),
-    Case(
-        "exactly one route",
-        "spec.traffic",
-        "name exactly one route whose weights are moved: httpRoute, grpcRoute, virtualService, dnsEndpoint",
-        [at("spec.traffic.httpRoute", None), at("spec.traffic.grpcRoute", ROUTE)],
-        [spec({"traffic": {"httpRoute": None, "grpcRoute": ROUTE}})],
-    ),
-    *(equal_backends(f"spec.traffic.{each}") for each in ("httpRoute", "grpcRoute")),
+    *ROUTERS,
     *ROUTES,
     Case(
         "weights fall",

@@ -117,10 +117,13 @@ def test_lists_say_who_may_own_an_entry() -> None:
         "spec.guards.disabled": "set",
         "spec.steps": "atomic",
         "spec.steps[].gates": "set",
+        "spec.traffic.contourHTTPProxy.rules": "set",
         "spec.traffic.grpcRoute.rules": "set",
         "spec.traffic.httpRoute.rules": "set",
         "spec.windows": "atomic",
         "spec.traffic.virtualService.rules": "set",
+        "spec.traffic.patch.source.tests": "atomic",
+        "spec.traffic.patch.target.tests": "atomic",
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from cutover.api.routes import HttpRoute
 from cutover.decide.route import RuleWeights
-from cutover.traffic.gatewayapi import find_places
+from cutover.traffic.gatewayapi import find_in_rules
 
 
 def wanted(**fields: Any) -> HttpRoute:
@@ -19,7 +19,7 @@ def rule(*backends: Any, **fields: Any) -> dict[str, Any]:
 
 
 def weights(*rules: dict[str, Any], route: HttpRoute | None = None) -> list[RuleWeights]:
-    places, problem = find_places(rules, route or wanted(), "ns")
+    places, problem = find_in_rules(rules, route or wanted(), "ns")
     assert problem is None, problem
     return [place.weights for place in places]
 
@@ -68,7 +68,7 @@ def test_the_same_backend(written: dict[str, Any], named: dict[str, Any]) -> Non
     ],
 )
 def test_not_the_same_backend(written: dict[str, Any], named: dict[str, Any]) -> None:
-    places, problem = find_places([rule(written, "b")], wanted(sourceBackend=named), "ns")
+    places, problem = find_in_rules([rule(written, "b")], wanted(sourceBackend=named), "ns")
     assert places == ()
     assert problem is not None
     assert problem.reason == "BackendNotFound"
@@ -102,7 +102,7 @@ def test_not_the_same_backend(written: dict[str, Any], named: dict[str, Any]) ->
 def test_what_is_wrong(
     rules: list[dict[str, Any]], fields: dict[str, Any], reason: str, words: str
 ) -> None:
-    _, problem = find_places(rules, wanted(**fields), "ns")
+    _, problem = find_in_rules(rules, wanted(**fields), "ns")
     assert problem is not None
     assert (problem.reason, words in problem.message) == (reason, True), problem.message
 
@@ -113,6 +113,6 @@ def test_rules_that_are_not_listed_may_name_the_source_alone() -> None:
 
 
 def test_beside_a_problem_the_whole_rules_are_still_there() -> None:
-    places, problem = find_places([rule("a", "b", "a"), rule("a")], wanted(), "ns")
+    places, problem = find_in_rules([rule("a", "b", "a"), rule("a")], wanted(), "ns")
     assert problem is not None
     assert [place.weights for place in places] == [RuleWeights(0, 2, 1)]
