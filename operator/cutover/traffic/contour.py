@@ -48,7 +48,7 @@ class HttpProxyLayout:
             _wanted(self.wanted.source_backend, "sourceBackend"),
             _wanted(self.wanted.target_backend, "targetBackend"),
         )
-        spelling = Spelling(self.field, "services", ("name", "port"), absent=0)
+        spelling = Spelling(self.field, "services", ("name", "port"), absent=0, is_copy=_is_mirror)
         places, problem = find_places(rules, sides, spelling, self.wanted.rules)
         return Found(places, problem or _even(places), condition_refusal(seen, "Valid", "Contour"))
 
@@ -63,11 +63,11 @@ def _wanted(service: ServiceRef, field: str) -> Wanted:
 
 
 def _is_meant(service: ServiceRef, found: Mapping[str, Any]) -> bool:
-    return (
-        found.get("name") == service.name
-        and service.port in (None, found.get("port"))
-        and not found.get("mirror")
-    )
+    return found.get("name") == service.name and service.port in (None, found.get("port"))
+
+
+def _is_mirror(found: Mapping[str, Any]) -> bool:
+    return bool(found.get("mirror"))
 
 
 def _even(places: Sequence[Place]) -> Problem | None:

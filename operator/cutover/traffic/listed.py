@@ -50,6 +50,8 @@ class Spelling:
     """The fields by which a backend is told from the others."""
     absent: int
     """What a weight that is not there means."""
+    is_copy: Callable[[Backend], bool] = lambda _backend: False
+    """Whether a backend only gets copies of requests (a mirror) and so has no share."""
 
 
 def find_places(
@@ -100,6 +102,8 @@ def _place(index: int, rule: Rule, sides: tuple[Wanted, Wanted], spelling: Spell
     targets: list[Entry] = []
     others = 0
     for position, backend in enumerate(rule.backends):
+        if spelling.is_copy(backend):
+            continue
         entry = _entry((*rule.at, position), backend, spelling)
         if sides[0].is_meant(backend):
             sources.append(entry)

@@ -140,6 +140,8 @@ NAMESPACED: list[tuple[str, str, str, bool]] = [
     ("patch", "networking.istio.io/virtualservices", "inference", True),
     ("patch", "externaldns.k8s.io/dnsendpoints", "inference", True),
     ("patch", "gateway.networking.k8s.io/httproutes", "shared", False),
+    ("patch", "projectcontour.io/httpproxies", "inference", True),
+    ("patch", "networking.k8s.io/ingresses", "shared", False),
     ("get", "/secrets", "shared", True),
     ("list", "/secrets", "shared", False),
     ("get", "/secrets", "kube-system", False),

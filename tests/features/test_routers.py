@@ -1,0 +1,187 @@
+"""Every kind of router on a real API server with its own definitions: looked at, written, read back, rolled back."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from cutover.clusters.connection import Connection
+from cutover.decide.observation import Refusal
+from cutover.decide.route import RouteGone, RouteUnreadable, RuleWeights
+from cutover.decide.weights import restored, weights_at
+from cutover.ports import Conflict, NotWritten, RouteChange, Written
+from cutover.traffic.layout import Layout
+from cutover.traffic.layouts import layout_of
+from cutover.traffic.object import ObjectRouter
+from cutover.traffic.seen import ObjectSeen
+from cutover.traffic.standing import parts_of, value_at
+from tests.fakes.routers import ROUTED, Json, Routed
+from tests.features.connecting import connected
+from tests.features.subject_route import MINE, THEIRS, bare
+from tests.lab import Cluster, parts
+from tests.lab.routes import wait_for
+
+pytestmark = pytest.mark.lab
+
+DEFINITIONS = {
+    "istio-crds": "virtualservices.networking.istio.io",
+    "traefik-crds": "traefikservices.traefik.io",
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(clusters: tuple[Cluster, Cluster]) -> Iterator[Cluster]:
+    """Where the definitions of other projects are installed beside those of Gateway API and Contour."""
+    source = clusters[0]
+    for folder in parts.ensure(DEFINITIONS).values():
+        source.kubectl("apply", "--server-side", f"--filename={folder}")
+    for definition in DEFINITIONS.values():
+        wait_for(partial(source.is_established, definition), definition, 30)
+    yield source
+
+
+@pytest.fixture
+async def connection(cluster: Cluster) -> AsyncIterator[Connection]:
+    async with connected(cluster) as one:
+        yield one
+
+
+class Thing:
+    """One object of some kind, and its router under test."""
+
+    def __init__(
+        self, cluster: Cluster, connection: Connection, routed: Routed, layout: Layout
+    ) -> None:
+        self.cluster = cluster
+        self.namespace = f"routers-{uuid.uuid4().hex[:8]}"
+        self.layout = layout
+        self.router = ObjectRouter(connection, self.namespace, layout)
+        cluster.ensure_namespace(self.namespace)
+        document = deepcopy(routed.document)
+        document["metadata"]["namespace"] = self.namespace
+        cluster.call("POST", self.collection, document)
+
+    @property
+    def collection(self) -> str:
+        return self.layout.kind.collection(self.namespace)
+
+    def read(self) -> Json:
+        return self.cluster.call("GET", f"{self.collection}/chat")
+
+    def patch(self, *operations: Json) -> None:
+        headers = {"Content-Type": "application/json-patch+json"}
+        self.cluster.call(
+            "PATCH", f"{self.collection}/chat?fieldManager=somebody", operations, headers
+        )
+
+    async def look(self) -> ObjectSeen:
+        seen = await self.router.look()
+        assert isinstance(seen, ObjectSeen), seen
+        return seen
+
+    async def write(self, change: RouteChange) -> None:
+        """As a reconciler would: controllers write statuses between looks and writes."""
+        written: object = Conflict("")
+        while isinstance(written, Conflict):
+            written = await self.router.write(await self.look(), change)
+        assert isinstance(written, Written), written
+
+
+async def made(cluster: Cluster, connection: Connection, kind: str) -> Thing:
+    routed = ROUTED[kind]
+    layout = await layout_of(routed.wanted, connection)
+    assert not isinstance(layout, Refusal)
+    assert layout.kind == routed.made().kind, "the API server names the plural"
+    return Thing(cluster, connection, routed, layout)
+
+
+def whole(document: Json) -> Json:
+    """All of it that no write changes by itself."""
+    rest = {key: value for key, value in document.items() if key not in ("metadata", "status")}
+    return rest | {"metadata": bare({"spec": {}, **document})["metadata"]}
+
+
+@pytest.mark.parametrize("kind", sorted(ROUTED))
+async def test_a_whole_run_and_back_leaves_the_object_as_it_was(
+    kind: str, cluster: Cluster, connection: Connection
+) -> None:
+    thing = await made(cluster, connection, kind)
+    before = thing.read()
+    seen = await thing.look()
+    assert (seen.problem, seen.declared) == (None, 0.0)
+    claim = replace(MINE, original=seen.rules)
+    now = seen
+    for target in (10, 50, 100):
+        await thing.write(RouteChange(weights_at(seen.rules, target), claim))
+        now = await thing.look()
+        assert (now.declared, now.claim) == (target, claim)
+        assert now.last_manager == "cutover"
+    assert thing.read() != before
+    await thing.write(RouteChange(restored(now.rules, claim.original), claim))
+    await thing.write(RouteChange((), None))
+    assert whole(thing.read()) == whole(before)
+
+
+@pytest.mark.parametrize("kind", sorted(ROUTED))
+async def test_nothing_is_written_to_an_object_that_is_not_what_was_looked_at(
+    kind: str, cluster: Cluster, connection: Connection
+) -> None:
+    """Not even where the version is no longer demanded, as in a rollback that lost three races."""
+    thing = await made(cluster, connection, kind)
+    seen = await thing.look()
+    change = RouteChange(weights_at(seen.rules, 10), MINE, pinned=False)
+    thing.patch({"op": "replace", **somebody_elses(seen, thing.read())})
+    assert isinstance(await thing.router.write(seen, change), Conflict)
+    claimed = await made(cluster, connection, kind)
+    seen = await claimed.look()
+    await claimed.write(RouteChange((), THEIRS))
+    assert isinstance(await claimed.router.write(seen, change), Conflict)
+    assert (await claimed.look()).rules == seen.rules
+
+
+def somebody_elses(seen: ObjectSeen, document: Json) -> Json:
+    """Another name where a name is tested, another text where the whole text is."""
+    place = seen.places[0]
+    tested = [path for entry in (*place.targets, *place.sources) for path, _ in entry.tests]
+    named = [path for path in tested if path.endswith(("/name", "/host"))]
+    if named:
+        return {"path": named[0], "value": "other"}
+    return {"path": tested[0], "value": f" {value_at(document, parts_of(tested[0]))}"}
+
+
+async def test_absent_kinds_and_missing_permissions_are_told_apart(
+    clusters: tuple[Cluster, Cluster], cluster: Cluster, connection: Connection
+) -> None:
+    async with connected(clusters[1]) as without:
+        for kind in ("contourHTTPProxy", "traefikService", "patch"):
+            layout = await layout_of(ROUTED[kind].wanted, without)
+            assert not isinstance(layout, Refusal)
+            gone = await ObjectRouter(without, "default", layout).look()
+            assert isinstance(gone, RouteGone)
+            assert f"serves no {layout.kind.name}s of {layout.kind.served_as}" in gone.message
+    thing = await made(cluster, connection, "traefikService")
+    seen = await thing.look()
+    async with connected(cluster, "erin") as forbidden:
+        router = ObjectRouter(forbidden, thing.namespace, thing.layout)
+        look = await router.look()
+        assert isinstance(look, RouteUnreadable)
+        written = await router.write(seen, RouteChange((), MINE))
+        assert isinstance(written, NotWritten)
+        for message in (look.message, written.message):
+            assert (
+                "it needs get, list, watch and patch of traefikservices.traefik.io in namespace"
+                f" {thing.namespace}" in message
+            )
+
+
+async def test_what_a_validating_server_refuses_of_a_number_is_told(
+    cluster: Cluster, connection: Connection
+) -> None:
+    thing = await made(cluster, connection, "contourHTTPProxy")
+    beyond = RouteChange((RuleWeights(0, -1, 0, 50),), MINE, pinned=False)
+    refused = await thing.router.write(await thing.look(), beyond)
+    assert isinstance(refused, NotWritten)
+    assert refused.reason == "Refused"
