@@ -13,7 +13,12 @@ from cutover.decide.route import RuleWeights
 from cutover.traffic.conditions import condition_refusal
 from cutover.traffic.layout import Found, Kind, Object, Operation, Place, Problem, weights_written
 from cutover.traffic.listed import Rule, Spelling, Wanted, find_places
+from cutover.traffic.mirroring import Mirroring
 
+_NO_MIRRORS: Final = Mirroring(
+    refusal="mirrors of an HTTPProxy are not written by this operator:"
+    " let an HTTPRoute carry the traffic, or remove the shadow steps"
+)
 WEIGHTS_UNSET: Final = "WeightsUnset"
 
 _KIND: Final = Kind("projectcontour.io", "v1", "httpproxies", "HTTPProxy", "install Contour")
@@ -50,7 +55,8 @@ class HttpProxyLayout:
         )
         spelling = Spelling(self.field, "services", ("name", "port"), absent=0, is_copy=_is_mirror)
         places, problem = find_places(rules, sides, spelling, self.wanted.rules)
-        return Found(places, problem or _even(places), condition_refusal(seen, "Valid", "Contour"))
+        refused = condition_refusal(seen, "Valid", "Contour")
+        return Found(places, problem or _even(places), refused, mirroring=_NO_MIRRORS)
 
     def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
         """Write both weights."""

@@ -27,6 +27,8 @@ from cutover.traffic.standing import ABSENT, number_at, number_inside, parsed
 _KIND: Final = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", "use another API server")
 _ALB: Final = "alb.ingress.kubernetes.io/actions."
 _NGINX: Final = "nginx.ingress.kubernetes.io/canary"
+LARGEST: Final = 999
+"""Of one target group, says the AWS API."""
 NUMBER_MISSING: Final = "NumberMissing"
 
 
@@ -87,7 +89,7 @@ class AlbLayout:
                 others += entry.weight
         place = Place(0, tuple(sources), tuple(targets), others)
         whole = (place,) if sources and targets else ()
-        return Found(whole, self._problem(place))
+        return Found(whole, self._problem(place), largest=LARGEST)
 
     def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
         """Exchange the digits of both weights in the annotation."""

@@ -9,9 +9,14 @@ from cutover.api.proxies import TraefikServiceRef, TraefikWeighted
 from cutover.decide.route import RuleWeights
 from cutover.traffic.layout import Found, Kind, Object, Operation, Place, weights_written
 from cutover.traffic.listed import Rule, Spelling, Wanted, find_places
+from cutover.traffic.mirroring import Mirroring
 
 _KIND: Final = Kind(
     "traefik.io", "v1alpha1", "traefikservices", "TraefikService", "install Traefik"
+)
+_NO_MIRRORS: Final = Mirroring(
+    refusal="mirroring by a TraefikService is not written by this operator:"
+    " let an HTTPRoute carry the traffic, or remove the shadow steps"
 )
 
 
@@ -45,7 +50,7 @@ class TraefikLayout:
         spelling = Spelling(
             self.field, "spec.weighted.services", ("kind", "name", "namespace", "port"), absent=1
         )
-        return Found(*find_places([rule], sides, spelling))
+        return Found(*find_places([rule], sides, spelling), mirroring=_NO_MIRRORS)
 
     def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
         """Write both weights."""
