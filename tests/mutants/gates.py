@@ -26,10 +26,10 @@ GATES = (
     ),
     one_change(
         "decide/parity",
-        "another attempt believes the answers of the last",
+        "at the next weight the answers of the last one count",
         "decide/parity.py",
-        "        plan.attempt,\n",
-        "",
+        "None if gate.before_traffic else status.weights.applied",
+        "None",
     ),
     one_change(
         "decide/parity",

@@ -92,6 +92,11 @@ class ReplayTally(Wire):
     distance: float = Field(
         default=0.0, description="Sum over the pairs: nats a token (TeacherForced), or 1 - cosine."
     )
+    places: int = Field(
+        default=0,
+        description="Of TeacherForced: tokens at which both told the most probable one.",
+    )
+    agreeing: int = Field(default=0, description="Of these, how often it was the same.")
 
 
 class ReplayStatus(Wire):
@@ -115,6 +120,11 @@ class ReplayStatus(Wire):
         " item, which are asked again after a restart.",
     )
     trouble: Message = Field(default="", description="How the last item without answer looked.")
+    served: Message = Field(
+        default="",
+        description="In what the servers' answers name another model or version (model, system_fingerprint,"
+        " model_version); told, never judged.",
+    )
     finished: bool = False
 
 

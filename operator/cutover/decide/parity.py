@@ -137,6 +137,7 @@ def _stored(about: str, fold: Parity, *, finished: bool) -> ReplayStatus:
         prompts_differ=fold.prompts_differ,
         examples=list(fold.examples),
         trouble=fold.trouble,
+        served=fold.served,
         finished=finished,
     )
 
@@ -149,6 +150,8 @@ def _stored_tally(tally: Tally) -> ReplayTally:
         source_unanswered=tally.source_unanswered,
         target_unanswered=tally.target_unanswered,
         distance=tally.distance,
+        places=tally.places,
+        agreeing=tally.agreeing,
     )
 
 
@@ -168,6 +171,7 @@ def _fold(gate: Gate, known: ReplayStatus | None) -> Parity:
         prompts_differ=known.prompts_differ,
         examples=tuple(known.examples),
         trouble=known.trouble,
+        served=known.served,
     )
 
 
@@ -179,4 +183,6 @@ def _tally(kept: ReplayTally) -> Tally:
         kept.source_unanswered,
         kept.target_unanswered,
         kept.distance,
+        kept.places,
+        kept.agreeing,
     )

@@ -6,7 +6,7 @@ other's most probable); embeddings by cosine (``check_embeddings_close``).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -16,6 +16,7 @@ from cutover.judge.golden import (
     Answer,
     Array,
     Scores,
+    Served,
     Tensor,
     Tensors,
     Text,
@@ -58,6 +59,10 @@ class Compared:
     prompt_tokens_differ: bool = False
     distance: float = 0.0
     """Of teacher-forced text: mean |Δ logprob| in nats a token; of embeddings: 1 − cosine. Else 0."""
+    places: int = 0
+    """Of teacher-forced text: tokens at which both sides tell the most probable one."""
+    agreeing: int = 0
+    """Of these, how often it is the same."""
 
 
 def compare(
@@ -83,7 +88,23 @@ def compare(
 def _with_prompt(same: Compared, source: int | None, target: int | None) -> Compared:
     if source is None or target is None or source == target:
         return same
-    return Compared(same.differs, same.near_tie, True, same.distance)
+    return replace(same, prompt_tokens_differ=True)
+
+
+def served_otherwise(source: Answer, target: Answer) -> str:
+    """In what the two servers say of themselves differ, in words; empty: in nothing that both say."""
+    if isinstance(source, Unanswered) or isinstance(target, Unanswered):
+        return ""
+    ours, theirs = source.served, target.served
+    if ours.model and theirs.model and ours.model != theirs.model:
+        return f"the source answers as model {_named(ours)}, the target as {_named(theirs)}"
+    if ours.version and theirs.version and ours.version != theirs.version:
+        return f"the source answers as version {ours.version}, the target as {theirs.version}"
+    return ""
+
+
+def _named(served: Served) -> str:
+    return f"{served.model} ({served.version})" if served.version else served.model
 
 
 # --- text ---------------------------------------------------------------------------------------
@@ -117,7 +138,13 @@ def _teacher_forced(source: Scores, target: Scores) -> Compared:
     if not shifts.size:
         return Compared(differs=False)
     mean, far = float(shifts.mean()), float((shifts > TAIL_SHIFT).mean())
-    return Compared(differs=not (mean <= MEAN_SHIFT and far <= 0.01), distance=mean)
+    told = list(zip(source.likeliest, target.likeliest, strict=False))
+    return Compared(
+        differs=not (mean <= MEAN_SHIFT and far <= 0.01),
+        distance=mean,
+        places=len(told),
+        agreeing=sum(ours == theirs for ours, theirs in told),
+    )
 
 
 # --- vectors ------------------------------------------------------------------------------------

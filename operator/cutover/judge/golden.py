@@ -8,7 +8,7 @@ So a fold is always of the first ``asked`` items, and a replay that was broken o
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,18 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """As what a server says that it answered; empty where it does not say. Told, never judged."""
+
+    model: str = ""
+    version: str = ""
+    """OpenAI's ``system_fingerprint``, Open Inference's ``model_version``."""
+
+
+UNSAID: Final = Served()
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Generated text: chat and completions."""
 
@@ -67,6 +79,7 @@ class Text:
     """Empty where the server tells no logprobs."""
     finish: str = ""
     prompt_tokens: int | None = None
+    served: Served = UNSAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,9 @@ class Scores:
     logprobs: Array
     """Nats; one for each token but the first."""
     prompt_tokens: int | None = None
+    likeliest: tuple[str, ...] = ()
+    """The most probable token at each of these places; empty where the server does not tell."""
+    served: Served = UNSAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +101,7 @@ class Vectors:
 
     rows: Array
     prompt_tokens: int | None = None
+    served: Served = UNSAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,7 @@ class Tensors:
     """Outputs by name (Open Inference Protocol V2, KServe V1)."""
 
     outputs: Mapping[str, Tensor]
+    served: Served = UNSAID
 
 
 class Why(StrEnum):

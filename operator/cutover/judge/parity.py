@@ -20,7 +20,7 @@ from scipy.special import ndtri
 from cutover.api.parity import Compare, Precision
 from cutover.api.verdict import Unit, Verdict
 from cutover.judge import exact
-from cutover.judge.comparing import compare
+from cutover.judge.comparing import compare, served_otherwise
 from cutover.judge.evidence import Count
 from cutover.judge.golden import Answer, Item, Unanswered
 from cutover.judge.proportions import boundary, information, log_e_above, z_difference
@@ -73,6 +73,10 @@ class Tally:
     target_unanswered: int = 0
     distance: float = 0.0
     """Sum over the pairs, in the measure of the comparison."""
+    places: int = 0
+    """Tokens of teacher-forced texts at which both told the most probable one."""
+    agreeing: int = 0
+    """Of these, how often it was the same."""
 
     def plus(self, rule: ParityRule, first: Answer, second: Answer) -> tuple[Self, bool, bool]:
         """Add one pair; tell whether its answers, and whether its prompts' token counts, differ."""
@@ -92,6 +96,8 @@ class Tally:
             differing=self.differing + found.differs,
             near_ties=self.near_ties + found.near_tie,
             distance=self.distance + found.distance,
+            places=self.places + found.places,
+            agreeing=self.agreeing + found.agreeing,
         )
         return more, found.differs, found.prompt_tokens_differ
 
@@ -120,6 +126,8 @@ class Parity:
     """Ids of the first items that differ; never their content."""
     trouble: str = ""
     """How the last item without an answer looked."""
+    served: str = ""
+    """In what the two servers say of themselves first differed; never a reason to fail."""
 
     def begun(self, digest: str, total: int, repeats: int) -> Self:
         """The golden set was read; another one than before starts everything anew."""
@@ -150,6 +158,7 @@ class Parity:
             prompts_differ=self.prompts_differ + prompts,
             examples=examples,
             trouble=_trouble(source, target) or self.trouble,
+            served=self.served or served_otherwise(source, target)[:256],
         )
 
     @property
@@ -203,7 +212,7 @@ class Parity:
         return Judgement(
             verdict=VERDICTS[reason],
             reason=reason.value,
-            message=f"{self.rule.name}: {self._sentence(reason)}",
+            message=f"{self.rule.name}: {self._sentence(reason)}{self._served()}",
             value=sides.count.share if sides.pairs else None,
             bound=self.rule.max_mismatch,
             unit=Unit.SHARE,
@@ -269,7 +278,17 @@ class Parity:
             if itself.differing
             else ""
         )
-        return f"{count(sides.differing)} of {count(sides.pairs)} differ{ties}{own}{left}"
+        return f"{count(sides.differing)} of {count(sides.pairs)} differ{ties}{own}{self._agreement()}{left}"
+
+    def _agreement(self) -> str:
+        sides = self.sides
+        if not sides.places:
+            return ""
+        share = percent(sides.agreeing / sides.places)
+        return f", the most probable token is the same at {share} of {count(sides.places)} places"
+
+    def _served(self) -> str:
+        return f" ({self.served})" if self.served else ""
 
     def _bound(self) -> str:
         more = " more than from itself" if self.itself.differing else ""

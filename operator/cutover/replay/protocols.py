@@ -13,12 +13,14 @@ import numpy as np
 
 from cutover.api.golden import GoldenProtocol
 from cutover.decide.asking import Asking
-from cutover.judge.golden import Answer, Scores, Tensor, Tensors, Text, Token, Vectors
+from cutover.judge.golden import Answer, Scores, Served, Tensor, Tensors, Text, Token, Vectors
 
 MOST_TOKENS: Final = 32
 """Tokens to generate where a line says nothing: one flipped token changes all that follow it, so that
 long answers differ between equal models."""
 TOP: Final = 5
+LONGEST_NAME: Final = 96
+"""Characters of what a server calls its model."""
 Body = dict[str, Any]
 
 
@@ -74,14 +76,25 @@ def _greedy(body: Body) -> Body:
     return {"seed": 0, **body, "temperature": 0, "stream": False}
 
 
-def _text(choice: Mapping[str, Any], content: str, tokens: tuple[Token, ...], usage: Any) -> Text:
-    finish = choice.get("finish_reason")
+def _text(answer: Mapping[str, Any], content: str, tokens: tuple[Token, ...]) -> Text:
+    finish = _choice(answer).get("finish_reason")
     if not isinstance(finish, str):
         raise UnfitAnswer("choices[0].finish_reason is missing, as if the answer was cut short")
-    return Text(content, tokens, finish, _prompt_tokens(usage))
+    return Text(content, tokens, finish, _prompt_tokens(answer), _served(answer))
 
 
-def _prompt_tokens(usage: Any) -> int | None:
+def _served(answer: Mapping[str, Any]) -> Served:
+    return Served(_name(answer.get("model")), _name(answer.get("system_fingerprint")))
+
+
+def _name(said: Any) -> str:
+    """A server's name for something, fit for a sentence."""
+    printable = said.isprintable() if isinstance(said, str) else False
+    return said[:LONGEST_NAME] if printable else ""
+
+
+def _prompt_tokens(answer: Mapping[str, Any]) -> int | None:
+    usage = answer.get("usage")
     count = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
     return count if isinstance(count, int) and not isinstance(count, bool) else None
 
@@ -128,7 +141,7 @@ class Chat:
         if content is None and not calls and not message.get("reasoning_content"):
             content = ""
         text = (content if isinstance(content, str) else "") + _calls(calls)
-        return _text(choice, text, _chat_tokens(choice), answer.get("usage"))
+        return _text(answer, text, _chat_tokens(choice))
 
 
 def _calls(calls: Any) -> str:
@@ -202,7 +215,7 @@ class Completions:
         text = choice.get("text")
         if not isinstance(text, str):
             raise UnfitAnswer("choices[0].text is missing")
-        return _text(choice, text, _completion_tokens(choice), answer.get("usage"))
+        return _text(answer, text, _completion_tokens(choice))
 
 
 def _completion_tokens(choice: Mapping[str, Any]) -> tuple[Token, ...]:
@@ -252,9 +265,19 @@ class Scoring:
             )
         try:
             values = np.array([float(one) for one in own[1:]])
-        except (TypeError, ValueError):
+            likeliest = _likeliest(logprobs.get("top_logprobs"), len(values))
+        except (TypeError, ValueError, AttributeError):
             raise UnfitAnswer("choices[0].logprobs is not as the protocol has it") from None
-        return Scores(tuple(map(str, words)), values, _prompt_tokens(answer.get("usage")))
+        return Scores(
+            tuple(map(str, words)), values, _prompt_tokens(answer), likeliest, _served(answer)
+        )
+
+
+def _likeliest(tops: Any, places: int) -> tuple[str, ...]:
+    """The most probable token at each place but the first, where the server tells all of them."""
+    if not isinstance(tops, list) or len(tops) != places + 1 or not all(tops[1:]):
+        return ()
+    return tuple(str(max(top, key=lambda word: float(top[word]))) for top in tops[1:])
 
 
 # --- embeddings ---------------------------------------------------------------------------------
@@ -287,7 +310,7 @@ class Embeddings:
             raise UnfitAnswer("data[].embedding is not as the protocol has it") from None
         if rows.ndim != 2 or not np.isfinite(rows).all():
             raise UnfitAnswer("data[].embedding holds no vectors of finite numbers")
-        return Vectors(rows, _prompt_tokens(answer.get("usage")))
+        return Vectors(rows, _prompt_tokens(answer), _served(answer))
 
 
 # --- tensors ------------------------------------------------------------------------------------
@@ -324,9 +347,11 @@ class OpenInference:
         if not isinstance(outputs, list) or not outputs:
             raise UnfitAnswer("outputs is missing or empty")
         try:
-            return Tensors({str(one["name"]): _tensor(one) for one in outputs})
+            found = {str(one["name"]): _tensor(one) for one in outputs}
         except (KeyError, TypeError, ValueError):
             raise UnfitAnswer("outputs is not as the protocol has it") from None
+        names = Served(_name(answer.get("model_name")), _name(answer.get("model_version")))
+        return Tensors(found, names)
 
 
 def _tensor(output: Mapping[str, Any]) -> Tensor:

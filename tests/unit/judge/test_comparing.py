@@ -7,8 +7,19 @@ import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from cutover.api.parity import FITTING, Compare, Precision
-from cutover.judge.comparing import Compared, compare
-from cutover.judge.golden import Answer, Scores, Tensor, Tensors, Text, Token, Unanswered, Vectors
+from cutover.judge.comparing import Compared, compare, served_otherwise
+from cutover.judge.golden import (
+    Answer,
+    Scores,
+    Served,
+    Tensor,
+    Tensors,
+    Text,
+    Token,
+    Unanswered,
+    Vectors,
+    Why,
+)
 
 SAME, DIFFERENT, TIE = Compared(False), Compared(True), Compared(False, near_tie=True)
 
@@ -187,3 +198,42 @@ def test_answers_of_different_kinds_are_no_pair() -> None:
 
 def test_every_protocol_has_a_comparison() -> None:
     assert {how for fitting in FITTING.values() for how in fitting} == set(Compare)
+
+
+TINY = Served("tiny", "fp_1")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words"),
+    [
+        (TINY, TINY, ""),
+        (
+            TINY,
+            Served("tiny-v2", "fp_2"),
+            "the source answers as model tiny (fp_1), the target as tiny-v2 (fp_2)",
+        ),
+        (TINY, Served("tiny", "fp_2"), "the source answers as version fp_1, the target as fp_2"),
+        (TINY, Served("tiny"), ""),
+        (Served(), TINY, ""),
+    ],
+    ids=["alike", "another model", "another version", "one tells no version", "one tells nothing"],
+)
+def test_what_two_servers_call_themselves_is_told_and_compares_nothing(
+    source: Served, target: Served, words: str
+) -> None:
+    one, other = Text("yes", served=source), Text("yes", served=target)
+    assert served_otherwise(one, other) == words
+    assert compare(Compare.EXACT, None, one, other) == SAME
+    assert served_otherwise(one, Unanswered(Why.TOO_SLOW, "nothing within 1 s")) == ""
+
+
+def test_the_most_probable_tokens_are_counted_where_both_tell_them() -> None:
+    words, base = tuple("abcd"), np.array([-1.0, -1.0, -1.0])
+    told = Scores(words, base, likeliest=tuple("bcd"))
+    other = Scores(words, base, likeliest=tuple("bcx"))
+    found = compare(Compare.TEACHER_FORCED, None, told, other)
+    assert isinstance(found, Compared)
+    assert (found.differs, found.places, found.agreeing) == (False, 3, 2)
+    silent = compare(Compare.TEACHER_FORCED, None, told, Scores(words, base))
+    assert isinstance(silent, Compared)
+    assert (silent.places, silent.agreeing) == (0, 0)

@@ -8,7 +8,7 @@ import pytest
 
 from cutover.api.parity import Compare
 from cutover.api.verdict import Verdict
-from cutover.judge.golden import Answer, Item, Text, Unanswered, Why
+from cutover.judge.golden import Answer, Item, Served, Text, Unanswered, Why
 from cutover.judge.parity import Parity, ParityRule
 from cutover.judge.verdict import Judgement
 
@@ -198,3 +198,10 @@ def test_a_target_over_the_limit_seldom_passes() -> None:
         for _ in range(1000)
     )
     assert passed <= 70
+
+
+def test_who_answers_is_told_beside_the_verdict_and_kept_from_the_first_pair_on() -> None:
+    ours, theirs = Text("yes", served=Served("a")), Text("yes", served=Served("b"))
+    made = fold([(ours, theirs), *[(ours, ours)] * 499])
+    assert judged(made).verdict is Verdict.PASS
+    assert judged(made).message.endswith("(the source answers as model a, the target as b)")

@@ -95,7 +95,7 @@ async def servers() -> AsyncIterator[tuple[ModelServer, ModelServer]]:
         server.close()
 
 
-async def replayed(case: str, **target: Any) -> Judgement:
+async def replayed(case: str, *, named: str = "tiny", **target: Any) -> Judgement:
     protocol, line, how = CASES[case]
     gate = ParityGate(dataset=DATASET, protocol=protocol, compare=how)
     scoring = gate.comparison is Compare.TEACHER_FORCED
@@ -107,9 +107,10 @@ async def replayed(case: str, **target: Any) -> Judgement:
     wanted = ReplayWanted("golden", "a", asking, Parity(rule), 0.5)
     memory = Memory()
     async with servers() as (left, right), asyncio.timeout(30):
-        await right.set(target)
+        await right.set({**target, "model": named})
         near, far = (
-            Endpoint(url=f"http://127.0.0.1:{one.port}", model="tiny") for one in (left, right)
+            Endpoint(url=f"http://127.0.0.1:{one.port}", model=model)
+            for one, model in ((left, "tiny"), (right, named))
         )
 
         def make(asked: Asking) -> GoldenReplayer:
@@ -138,3 +139,17 @@ async def test_weights_that_are_a_little_off_do_not(case: str) -> None:
 async def test_errors_of_the_target_are_no_difference() -> None:
     judgement = await replayed("chat", error_rate=0.3, error_status=500)
     assert (judgement.verdict, judgement.reason) == (Verdict.ERROR, "TooManyUnanswered")
+
+
+async def test_scored_text_tells_how_often_the_most_probable_token_is_the_same() -> None:
+    same, off = await replayed("scored text"), await replayed("scored text", nudge=0.05)
+    assert "the most probable token is the same at 100 % of" in same.message
+    assert "the most probable token is the same at" in off.message
+    assert "at 100 %" not in off.message
+
+
+@pytest.mark.parametrize("case", ["chat", "completions", "scored text", "embeddings"])
+async def test_another_model_name_is_told_and_is_no_failure(case: str) -> None:
+    judgement = await replayed(case, named="tiny-v2")
+    assert judgement.verdict is Verdict.PASS, judgement
+    assert judgement.message.endswith("(the source answers as model tiny, the target as tiny-v2)")
