@@ -100,7 +100,7 @@ def _sums(plan: Plan, outlook: Outlook) -> Iterator[Text]:
         yield Text.assemble(("Whole plan: ", "bold"), f"about {total}")
     for step in outlook.steps:
         if not step.fits:
-            first = outlook.first_fit
+            first = step.first_fit
             longest = plan.steps[step.number - 1].max_duration or plan.analysis.max_duration
             better = (
                 f"the first weight that fits is {first}: begin there, or raise maxDuration"
@@ -114,6 +114,8 @@ def _sums(plan: Plan, outlook: Outlook) -> Iterator[Text]:
                 f" {longest} in {_chance(step.pass_chance)} of rollouts: {better}",
                 style="bold red",
             )
+    for early in outlook.early:
+        yield Text.assemble(("Before any traffic: ", "bold"), f"{early.gate}: {early.words}")
     for name in outlook.approvals:
         yield Text(f"Waits for a person besides: approval {name}")
 
@@ -136,8 +138,6 @@ def _unseen(outlook: Outlook) -> Iterator[Text]:
         unseen.append(f"{gate}: {upto}")
     if unseen:
         yield Text.assemble(("Not seen by any step 9 times in 10: ", "bold"), "; ".join(unseen))
-    for gate, why in outlook.untold.items():
-        yield Text(f"{gate} {why}")
     quick = [step for step in outlook.steps if step.guards_after is not None]
     blind = [str(step.weight) for step in outlook.steps if step.guards_after is None]
     if quick:
@@ -187,6 +187,7 @@ def as_json(name: str, plan: Plan, outlook: Outlook, now: datetime) -> dict[str,
         "name": name,
         "maxDuration": plan.analysis.max_duration,
         "fits": outlook.fits,
+        "firstFit": outlook.first_fit,
         **whole,
         "finishedAbout": done.isoformat(timespec="minutes") if done else None,
         "seesFrom": {gate: outlook.seen_from(gate) for gate in outlook.assumed},

@@ -134,7 +134,7 @@ def _steps(
     runs: int,
 ) -> Iterator[tuple[int, Verdict]]:
     """Draw steps and judge them: after how many looks each ended, and how."""
-    ends = _judged(setting)
+    ends = judged_looks(setting)
     lengths = np.diff([0, *ends]) * setting.interval
     shape = (runs, len(ends))
     target_n = rng.poisson(setting.target_rate * lengths, shape)
@@ -147,7 +147,7 @@ def _steps(
         yield _one(rule, setting, ends, [part[run] for part in drawn], reference)
 
 
-def _judged(setting: Setting) -> list[int]:
+def judged_looks(setting: Setting) -> list[int]:
     """After how many looks the rule is asked: each of the first dozen, then ever fewer, and the last."""
     last = setting.most_looks
     soonest = ceil(setting.min_duration / setting.interval - 1e-9)
@@ -187,14 +187,14 @@ def smallest_seen(
     while shares[-1] < 1.0:
         shares.append(min(1.0, shares[-1] * FINENESS))
 
-    coarse = _first(
+    coarse = first_from(
         shares[::COARSE] + shares[-1:], lambda t: _sees_some(rule, setting, source, t, rng)
     )
     if coarse is None:
         return None
     at = shares.index(coarse)
     near = shares[max(0, at - COARSE - 1) : at + COARSE + 1] + shares[-1:]
-    return _first(near, lambda t: sees(rule, setting, source, t, rng=rng))
+    return first_from(near, lambda t: sees(rule, setting, source, t, rng=rng))
 
 
 def _sees_some(
@@ -203,7 +203,7 @@ def _sees_some(
     return sees(rule, setting, source, share, rng=rng, runs=ROUGHLY)
 
 
-def _first(rising: list[float], holds: Callable[[float], bool]) -> float | None:
+def first_from(rising: list[float], holds: Callable[[float], bool]) -> float | None:
     """Find the first of them from which on it holds."""
     if not holds(rising[-1]):
         return None

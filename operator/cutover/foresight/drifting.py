@@ -8,7 +8,7 @@ equal weight are taken, the most that an ordered quantity is judged by.
 from math import inf
 from typing import Final
 
-from cutover.api.drift import DriftGate
+from cutover.api.drift import DriftGate, DriftMethod
 from cutover.api.quantities import parse_ratio
 from cutover.decide.drifting import FROM_WEIGHT
 from cutover.foresight.chances import Setting
@@ -22,14 +22,19 @@ EVEN_CELLS: Final = Buckets(
 )
 
 
+def effective_size(method: DriftMethod, limit: float) -> float:
+    """The size n·m/(n + m) from which ``limit`` is judged, of ten cells."""
+    pair = of_buckets(EVEN_CELLS, EVEN_CELLS)
+    assert pair is not None  # noqa: S101 - the edges are the same
+    return distance(method, pair, limit).needed
+
+
 def requests_for(drift: DriftGate, setting: Setting) -> float | None:
     """Target requests until it can be judged; None: never at this weight, where it only reports."""
     least = setting.terms(0, None).needed
     if setting.weight < FROM_WEIGHT:
         return None
-    pair = of_buckets(EVEN_CELLS, EVEN_CELLS)
-    assert pair is not None  # noqa: S101 - the edges are the same
-    effective = distance(drift.method, pair, parse_ratio(drift.max)).needed
+    effective = effective_size(drift.method, parse_ratio(drift.max))
     if setting.weight < 100:
         return max(least, effective * 100.0 / (100.0 - setting.weight))
     frozen = setting.reference

@@ -1,19 +1,20 @@
 """A whole plan at a given rate: what each gate needs, whether it fits, and what it would notice."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import ceil, inf, isfinite
 from typing import Final
 
 import numpy as np
 
-from cutover.api.gates import Gate
+from cutover.api.gates import Gate, MeanLatencyGate
 from cutover.api.quantities import parse_duration, parse_share
 from cutover.api.status import Plan
 from cutover.api.steps import Step
 from cutover.decide import clocks
 from cutover.decide.applying import overridden
 from cutover.decide.counting import rule_of
+from cutover.foresight.averages import simulate_mean, smallest_ratio
 from cutover.foresight.chances import (
     RUNS,
     SURE,
@@ -25,11 +26,14 @@ from cutover.foresight.chances import (
     smallest_seen,
 )
 from cutover.foresight.drifting import requests_for, seconds_for
+from cutover.foresight.early import Early, ahead_of_traffic, bounds
 from cutover.judge.comparison import requests_needed
 from cutover.judge.errors import ErrorRule
 from cutover.judge.evidence import Reference, pooled
 from cutover.judge.guards import ENOUGH, guard_windows
 from cutover.judge.latency import LatencyRule
+from cutover.judge.meanrule import MeanRule
+from cutover.judge.wording import percent
 
 SLOW: Final = 0.02
 FAILING: Final = 0.002
@@ -75,6 +79,8 @@ class StepOutlook:
     """Of every gate passing within ``maxDuration``."""
     guards_after: float | None
     """Until the guards have requests enough to say anything; None: never, within their longest window."""
+    first_fit: int | None = None
+    """Where it does not fit: the smallest weight (percent) that does with the step's own gates and durations."""
 
     @property
     def fits(self) -> bool:
@@ -96,14 +102,17 @@ class Outlook:
     median: float
     nine_in_ten: float
     """Seconds from the first weight to the end, pauses and soak included; infinite: it does not fit."""
-    first_fit: int | None
-    """The smallest weight (percent) that fits ``maxDuration`` where some step does not."""
-    untold: Mapping[str, str] = field(default_factory=dict)
-    """By gate of which nothing can be foretold: why."""
+    early: tuple[Early, ...] = ()
+    """Gates that are judged before any traffic."""
 
     @property
     def fits(self) -> bool:
         return all(step.fits for step in self.steps)
+
+    @property
+    def first_fit(self) -> int | None:
+        """The smallest weight (percent) that fits, of the first step that does not."""
+        return next((step.first_fit for step in self.steps if not step.fits), None)
 
     def seen_from(self, gate: str) -> float | None:
         """The smallest share that any step sees."""
@@ -114,12 +123,6 @@ class Outlook:
 def is_counted(gate: Gate) -> bool:
     """Whether it judges by counting requests, so that time and chance can be told."""
     return gate.latency is not None or gate.error_rate is not None
-
-
-def _why_untold(gate: Gate) -> str:
-    if gate.before_traffic:
-        return "is judged once, before any traffic: the time it takes comes on top"
-    return "does not count bad requests: how long it takes is not foretold"
 
 
 def assumed_shares(plan: Plan, given: Mapping[str, float]) -> dict[str, float]:
@@ -164,12 +167,11 @@ def look_ahead(
         approvals=tuple(one.approval.name for one in plan.steps if one.approval is not None),
         median=quantile(total, 0.5),
         nine_in_ten=quantile(total, SURE),
-        first_fit=None if all(step.fits for step in steps) else teller.first_fit(),
-        untold={
-            gate.name: _why_untold(gate)
+        early=tuple(
+            ahead_of_traffic(gate, plan.analysis.interval)
             for gate in plan.gates
-            if not is_counted(gate) and gate.traffic_drift is None
-        },
+            if gate.before_traffic and not gate.only_reports
+        ),
     )
 
 
@@ -185,29 +187,34 @@ class _Teller:
         self._frozen: Reference | None = None
         self._frozen_at = 0
         """The step that the reference was last added to."""
-        self._gates = [gate for gate in plan.gates if is_counted(gate)]
-        self._drifts = [gate for gate in plan.gates if gate.traffic_drift is not None]
+        self._averaged: dict[object, tuple[Outcomes, float | None]] = {}
+        self._fitting: dict[object, int | None] = {}
+        each = [gate for gate in plan.gates if not gate.before_traffic]
+        self._gates = [gate for gate in each if is_counted(gate)]
+        self._others = [gate for gate in each if not is_counted(gate)]
 
     def step(self, number: int, weight: int, description: str) -> tuple[StepOutlook, Floats]:
         """Tell of one weight, and how long each simulated step took."""
-        setting = self._setting(weight)
+        own = self._weight_step(weight)
+        setting = self._setting(weight, own)
         gates: list[GateOutlook] = []
         slowest = np.full(RUNS, setting.settle + setting.min_duration)
         for place, gate in enumerate(self._gates):
-            if not _is_judged(gate, self._weight_step(weight)):
+            if not _is_judged(gate, own):
                 continue
             told, took = self._gate(gate, setting)
             gates.append(told)
             # Gates with equal limits share their draws: shuffled, so that they are not slow together.
             rng = np.random.default_rng([self._seed, number, place])
             slowest = np.maximum(slowest, rng.permutation(took))
-        for gate in self._drifts:
-            if _is_judged(gate, self._weight_step(weight)):
-                found = _drifting(gate, setting)
+        for gate in self._others:
+            if _is_judged(gate, own):
+                found, took = self._other(gate, setting)
                 gates.append(found)
-                slowest = np.maximum(slowest, found.median or 0.0)
+                slowest = np.maximum(slowest, took)
         self._freeze(number, setting, slowest)
         until = ENOUGH / setting.target_rate
+        fits = float(np.isfinite(slowest).mean()) >= SURE
         return StepOutlook(
             number=number,
             description=description,
@@ -218,22 +225,35 @@ class _Teller:
             nine_in_ten=quantile(slowest, SURE),
             pass_chance=float(np.isfinite(slowest).mean()),
             guards_after=until if until <= guard_windows(1.0)[-1] else None,
+            first_fit=None if fits else self._first_fit(own),
         ), slowest
 
-    def first_fit(self) -> int | None:
-        """Find the smallest weight at which every gate passes in time, 9 times in 10."""
+    def _first_fit(self, own: Step | None) -> int | None:
+        """Find the smallest weight at which the step's own gates pass in its own time, 9 times in 10."""
+        same = own.model_copy(update={"weight": None}) if own is not None else None
+        key = same.model_dump_json() if same is not None else ""
+        if key not in self._fitting:
+            self._fitting[key] = self._search(own)
+        return self._fitting[key]
+
+    def _search(self, own: Step | None) -> int | None:
         low, high = 1, EVEN
-        if not self._fits(high):
+        if not self._fits(high, own):
             return None
         while low < high:
             middle = (low + high) // 2
-            low, high = (low, middle) if self._fits(middle) else (middle + 1, high)
+            low, high = (low, middle) if self._fits(middle, own) else (middle + 1, high)
         return high
 
-    def _fits(self, weight: int) -> bool:
-        setting = self._setting(weight)
+    def _fits(self, weight: int, own: Step | None) -> bool:
+        setting = self._setting(weight, own)
         chance = 1.0
+        for gate in self._others:
+            if _is_judged(gate, own):
+                chance *= self._other(gate, setting, seen=False)[0].pass_chance
         for gate in self._gates:
+            if not _is_judged(gate, own):
+                continue
             rng, share = np.random.default_rng(self._seed), self._assumed[gate.name]
             chance *= simulate(rule_of(gate, 0.0), setting, share, share, rng=rng).pass_chance
         return chance >= SURE
@@ -263,8 +283,45 @@ class _Teller:
     def _weight_step(self, weight: int) -> Step | None:
         return next((one for one in self._plan.steps if one.weight == weight), None)
 
-    def _setting(self, weight: int) -> Setting:
-        step = self._weight_step(weight)
+    def _other(
+        self, gate: Gate, setting: Setting, *, seen: bool = True
+    ) -> tuple[GateOutlook, Floats]:
+        """Tell of a gate that counts no bad requests, and how long each simulated step waited for it."""
+        if gate.mean_latency is not None:
+            return self._mean(gate, gate.mean_latency, setting, seen=seen)
+        if gate.traffic_drift is not None:
+            found = _drifting(gate, setting)
+        elif gate.query is not None:
+            found = _at_once(gate, setting, 0.0, bounds(gate, f"{setting.interval:g}s"))
+        else:
+            asked = ahead_of_traffic(gate, self._plan.analysis.interval)
+            found = _at_once(gate, setting, asked.seconds or 0.0, asked.words, asked.inputs)
+        return found, np.full(RUNS, (found.median or 0.0) if found.fits else inf)
+
+    def _mean(
+        self, gate: Gate, spec: MeanLatencyGate, setting: Setting, *, seen: bool
+    ) -> tuple[GateOutlook, Floats]:
+        rule = MeanRule("", "", parse_share(spec.max_increase))
+        key = (rule, setting, seen)
+        if key not in self._averaged:
+            rng = np.random.default_rng(self._seed)
+            least = smallest_ratio(rule, setting, rng=rng) if seen else None
+            self._averaged[key] = simulate_mean(rule, setting, 1.0, rng=rng), least
+        outcomes, least = self._averaged[key]
+        median = _finite(quantile(outcomes.passed, 0.5))
+        told = GateOutlook(
+            gate=gate.name,
+            requests=None if median is None else setting.target_rate * (median - setting.settle),
+            median=median,
+            nine_in_ten=_finite(quantile(outcomes.passed, SURE)),
+            pass_chance=outcomes.pass_chance,
+            fits=outcomes.pass_chance >= SURE,
+            sees_from=None,
+            note="nothing" if least is None else f"mean +{percent(least - 1.0)}",
+        )
+        return told, np.resize(outcomes.passed, RUNS)
+
+    def _setting(self, weight: int, step: Step | None) -> Setting:
         analysis = self._plan.analysis if step is None else overridden(self._plan.analysis, step)
         interval, settle, shortest, longest = (
             parse_duration(text).total_seconds()
@@ -308,6 +365,25 @@ def _drifting(gate: Gate, setting: Setting) -> GateOutlook:
         nine_in_ten=seconds,
         pass_chance=1.0,
         fits=True,
+        sees_from=None,
+        note=note,
+    )
+
+
+def _at_once(
+    gate: Gate, setting: Setting, seconds: float, note: str, inputs: int | None = None
+) -> GateOutlook:
+    """Tell of a gate that waits for no requests: it passes when the step may, or when its inputs are asked."""
+    looks = ceil(max(setting.min_duration, seconds) / setting.interval - 1e-9)
+    at = setting.settle + looks * setting.interval
+    fits = at <= setting.max_duration
+    return GateOutlook(
+        gate=gate.name,
+        requests=None if inputs is None else float(inputs),
+        median=at if fits else None,
+        nine_in_ten=at if fits else None,
+        pass_chance=1.0 if fits else 0.0,
+        fits=fits,
         sees_from=None,
         note=note,
     )

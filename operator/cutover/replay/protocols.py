@@ -256,8 +256,8 @@ class Scoring:
         """Take an answer apart."""
         choice = _choice(answer)
         logprobs = choice.get("logprobs")
-        words = logprobs.get("tokens") if isinstance(logprobs, Mapping) else None
-        own = logprobs.get("token_logprobs") if isinstance(logprobs, Mapping) else None
+        logprobs = logprobs if isinstance(logprobs, Mapping) else {}
+        words, own = logprobs.get("tokens"), logprobs.get("token_logprobs")
         if not isinstance(words, list) or not isinstance(own, list) or len(words) != len(own):
             raise UnfitAnswer(
                 "choices[0].logprobs of the prompt is missing: this server cannot score a text (echo with"

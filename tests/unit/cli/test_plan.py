@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -121,7 +122,11 @@ def test_gates_that_count_no_bad_requests_are_told_as_far_as_they_can_be(
     assert "1 5 % 0.025/s length – – – yes only reports" in said
     # Ten cells and a limit of 0.2 need an effective size of 109, so twice that at weight 50; minRequests is more.
     assert "2 50 % 0.25/s length 300 22m 22m yes PSI > 0.2" in said
-    assert "queue does not count bad requests: how long it takes is not foretold" in said
+    # Half an hour between two looks would be too long; whatever the rate, it waits for minDuration alone.
+    assert (
+        "queue – 7m 7m yes passes at a look within its bounds, fails after 3 in a row outside (1m30s)"
+        in said
+    )
 
 
 def test_windows_say_when_it_would_be_finished(
@@ -139,3 +144,83 @@ def test_windows_say_when_it_would_be_finished(
     assert run(["plan", small, "--rate", "20/s", "-o", "json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert told["finishedAbout"].endswith("+00:00")
+
+
+ENDPOINTS = {
+    side: {"endpoint": {"url": "http://m:8000", "model": "llama"}} for side in ("source", "target")
+}
+GOLDEN_SET = {"dataset": {"configMapKeyRef": {"name": "golden"}}, "protocol": "OpenAIChat"}
+
+
+def plan_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: str, **more: Any
+) -> tuple[list[str], Any]:
+    """What plan says of a spec, in words and as JSON."""
+    file = tmp_path / "some.yaml"
+    file.write_text(yaml.safe_dump(merged(SMALL, spec(ENDPOINTS | more))))
+    run(["plan", str(file), "--rate", rate])
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    run(["plan", str(file), "--rate", rate, "-o", "json"])
+    (told,) = json.loads(capsys.readouterr().out)
+    return said, told
+
+
+def test_what_is_asked_before_traffic_is_told_with_what_it_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lengths = {"golden": GOLDEN_SET | {"output": "Length"}, "method": "KS", "max": "0.1"}
+    gates = [
+        {"name": "golden", "parity": GOLDEN_SET | {"rate": 5}},
+        {"name": "labels", "holdout": GOLDEN_SET | {"metric": "Accuracy", "maxDelta": "1%"}},
+        {"name": "lengths", "drift": lengths},
+        {
+            "name": "queue",
+            "run": "BeforeTraffic",
+            "query": {"expr": "q", "max": "3", "breaches": 1},
+        },
+    ]
+    said, told = plan_of(tmp_path, capsys, "20/s", gates=gates)
+    early = {one["gate"]: one for one in told["early"]}
+    assert early["golden"]["inputs"] == 299  # 0 of 299 differ: at most 1 %, 95 % sure
+    assert early["golden"]["seconds"] == (299 + 2 * 60) / 5
+    assert early["labels"]["inputs"] == 299
+    assert early["lengths"]["inputs"] > 2 * 217
+    assert early["queue"]["inputs"] is None
+    assert any(line.startswith("Before any traffic: golden: 299 pairs without a") for line in said)
+    assert not any(gate["gate"] in early for step in told["steps"] for gate in step["gates"])
+
+
+def test_a_gate_on_a_mean_is_told_like_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mean = {"name": "mean", "meanLatency": {"metric": "EndToEnd", "maxIncrease": "10%"}}
+    said, told = plan_of(
+        tmp_path,
+        capsys,
+        "20/s",
+        gates=[mean],
+        steps=[{"weight": 20}, {"weight": 50}, {"weight": 100}],
+    )
+    small, even, _ = (step["gates"][0] for step in told["steps"])
+    assert small["median"] >= even["median"] > 0
+    assert even["note"].startswith("mean +")
+    assert 10 < float(even["note"].removeprefix("mean +").split()[0]) < 60
+    assert any("mean" in line and "yes" in line for line in said)
+
+
+def test_the_first_weight_that_fits_is_told_of_the_steps_own_gates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The strict gate is not judged in the first step, and says nothing of where that could begin."""
+    gates = [
+        {"name": "errors", "errorRate": {"max": "1%", "ratio": "2"}},
+        {"name": "strict", "errorRate": {"max": "0.01%", "ratio": "1.01"}},
+    ]
+    own = {"weight": 1, "gates": ["errors"]}
+    _, told = plan_of(
+        tmp_path, capsys, "3/s", gates=gates, steps=[own, {"weight": 60}, {"weight": 100}]
+    )
+    first, second, _ = told["steps"]
+    assert not first["fits"]
+    assert 5 <= first["firstFit"] <= 30
+    assert (second["fits"], second["firstFit"]) == (False, None)
