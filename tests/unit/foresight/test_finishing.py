@@ -31,7 +31,6 @@ def _outlook(plan: Plan, *, fits: bool = True) -> Outlook:
     )
     return Outlook(
         rate=1.0, assumed={}, steps=steps, waits=0.0, approvals=(), median=0.0, nine_in_ten=0.0,
-        first_fit=None,
     )  # fmt: skip
 
 
