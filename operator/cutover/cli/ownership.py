@@ -1,6 +1,6 @@
 """Whose field it is: what server-side apply makes of several writers.
 
-An apply states *all* that its manager wants. What ``kubectl-cutover`` stated before and leaves out
+An apply states *all* that its manager wants. What ``cutover-cli`` stated before and leaves out
 now is removed, so every write carries over what it owns already.
 """
 
@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-MANAGER: Final = "kubectl-cutover"
+MANAGER: Final = "cutover-cli"
+"""Not ``kubectl-…``: Flux takes over whatever a manager with that prefix stated, and then removes it."""
 
 _FROM_GIT: Final = ("argocd", "kustomize-controller", "helm", "flux", "fleet", "config-sync")
 _BY_HAND: Final = ("kubectl",)

@@ -1,6 +1,6 @@
 """The commands that say what a person wants: pause, resume, approve, abort, retry.
 
-Each writes one or two fields of the spec as ``kubectl-cutover``; what follows is the operator's.
+Each writes one or two fields of the spec as ``cutover-cli``; what follows is the operator's.
 """
 
 import functools

@@ -56,7 +56,7 @@ PERSON: Json = {"spec": {"abort": True, "paused": True, "approved": [{"name": "b
 
 def test_a_sync_from_git_keeps_what_a_person_has_said(shared: Shared) -> None:
     shared.apply("argocd", GIT)
-    shared.apply("kubectl-cutover", PERSON)
+    shared.apply("cutover-cli", PERSON)
     shared.apply("argocd", GIT)
     assert (shared.spec["abort"], shared.spec["paused"]) == (True, True)
     assert [each["name"] for each in shared.spec["approved"]] == ["a", "b"]
@@ -64,8 +64,8 @@ def test_a_sync_from_git_keeps_what_a_person_has_said(shared: Shared) -> None:
 
 def test_a_person_takes_back_only_what_they_have_said(shared: Shared) -> None:
     shared.apply("argocd", GIT)
-    shared.apply("kubectl-cutover", PERSON)
-    shared.apply("kubectl-cutover", {"spec": {"paused": True}})
+    shared.apply("cutover-cli", PERSON)
+    shared.apply("cutover-cli", {"spec": {"paused": True}})
     assert "abort" not in shared.spec
     assert [each["name"] for each in shared.spec["approved"]] == ["a"]
 
@@ -73,10 +73,10 @@ def test_a_person_takes_back_only_what_they_have_said(shared: Shared) -> None:
 def test_what_git_says_is_gits(shared: Shared) -> None:
     shared.apply("argocd", merged(GIT, {"spec": {"paused": False}}))
     with pytest.raises(KubectlError, match=r'conflict with "argocd".*\.spec\.paused'):
-        shared.apply("kubectl-cutover", {"spec": {"paused": True}})
+        shared.apply("cutover-cli", {"spec": {"paused": True}})
     with pytest.raises(KubectlError, match=r"\.spec\.source\.prometheus\.matchers"):
         matchers = {"prometheus": {"matchers": {"namespace": "other"}}}
-        shared.apply("kubectl-cutover", {"spec": {"source": matchers}})
+        shared.apply("cutover-cli", {"spec": {"source": matchers}})
 
 
 def test_a_client_side_apply_keeps_what_a_person_has_patched(shared: Shared) -> None:

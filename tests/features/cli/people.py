@@ -16,7 +16,7 @@ from tests.features.admission.rollouts import MINIMAL, Json, Rollouts, at, merge
 from tests.lab import Cluster
 
 STEPS = [{"weight": 5}, {"approval": {"name": "go-live"}}, {"weight": 50}, {"weight": 100}]
-MANAGER = "kubectl-cutover"
+MANAGER = "cutover-cli"
 
 
 @dataclass(frozen=True)
