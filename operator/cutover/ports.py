@@ -17,6 +17,7 @@ from cutover.decide.observation import Probe, Refusal, Replicas, SideReach
 from cutover.decide.past import PastQuestion
 from cutover.decide.readings import Gap, Reading, Value
 from cutover.decide.route import Claim, Route, RouteSeen, RuleWeights
+from cutover.decide.surroundings import Model, Prompts, Rights, Thing, Unfit
 from cutover.judge.evidence import Count
 from cutover.judge.golden import Answer, GoldenSet, Item
 
@@ -134,6 +135,31 @@ class Replayer(Protocol):
         """Send one item to one side."""
 
 
+# --- what is around a rollout, before it begins ---------------------------------------------------
+
+
+class Inspector(Protocol):
+    """Asks once what preflight wants to know; it reads, and changes nothing."""
+
+    async def rights(self) -> Rights | Gap:
+        """What the API servers allow of all that the run will do."""
+
+    async def model(self, side: SideName) -> Model | Gap:
+        """What a side's endpoint says that it serves."""
+
+    async def prompts(self) -> Prompts | Gap:
+        """How many tokens both sides count in one golden input."""
+
+    async def references(self) -> tuple[Thing, ...] | Gap:
+        """Which Secrets and ConfigMaps the target's pods name, by name and never by content."""
+
+    async def images(self) -> tuple[Thing, ...] | Gap:
+        """Which images the target's pods name, and whether their registries have them."""
+
+    async def golden(self) -> Mapping[str, int | Unfit] | Gap:
+        """How many items each golden set has, or what is wrong with it."""
+
+
 # --- the rollouts' own API server ---------------------------------------------------------------
 
 
@@ -202,6 +228,9 @@ class Adapters(Protocol):
 
     async def replicas(self, side: Side, namespace: str, holder: str) -> Replicas | Gap:
         """How many replicas of a side's workload are ready."""
+
+    def inspector(self, plan: Plan, namespace: str, holder: str) -> Inspector:
+        """What preflight asks of this plan; cheap to make."""
 
     async def probe(self, plan: Plan, namespace: str, *, deadline: float) -> Probe:
         """Ask the target's endpoint for its health, once."""

@@ -21,7 +21,7 @@ from cutover.observe.memory import Memory
 from cutover.observe.past import forget
 from cutover.observe.replaying import forget_replays
 from cutover.observe.results import forget_results
-from cutover.observe.world import Known, end_beside, observe, take_apart_once
+from cutover.observe.world import Known, end_beside, end_inspection, observe, take_apart_once
 from cutover.observe.world import Object as Rollout
 from cutover.ports import (
     Adapters,
@@ -200,6 +200,7 @@ class Reconciler:
             forget(memory)
             forget_replays(memory)
             end_beside(memory)
+            end_inspection(memory)
             forget_results(memory)
         self._adapters.release("/".join(key))
         self._reporter.forget(key)

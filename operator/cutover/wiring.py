@@ -17,6 +17,7 @@ from cutover.api.status import Plan
 from cutover.api.traffic import Traffic
 from cutover.clusters.answers import Failed
 from cutover.clusters.configmaps import read_config_map
+from cutover.clusters.connection import Connection
 from cutover.clusters.events import Events
 from cutover.clusters.own import connect_own
 from cutover.clusters.registry import Clusters
@@ -26,6 +27,7 @@ from cutover.clusters.workloads import read_replicas
 from cutover.decide.asking import Asking
 from cutover.decide.observation import Probe, Refusal, Replicas, SideReach
 from cutover.decide.readings import Gap, Missing
+from cutover.inspection.inspector import PlanInspector
 from cutover.metrics.gateway import BothVantages, GatewayMetrics, backend_matchers
 from cutover.metrics.joined import Place, SideMetrics
 from cutover.metrics.profiles.defaults import DEFAULT_GATES, TELLS
@@ -231,6 +233,14 @@ class PooledAdapters:
             return Gap(Missing.CREDENTIALS, connection.message)
         place = side.cluster.namespace or namespace
         return await read_replicas(connection, side.workload, place)
+
+    def inspector(self, plan: Plan, namespace: str, holder: str) -> PlanInspector:
+        """What preflight asks of this plan."""
+
+        async def cluster(ref: ClusterRef) -> Connection | Refusal:
+            return await self._clusters.connect(ref, namespace, holder)
+
+        return PlanInspector(plan, namespace, cluster, self._replays)
 
     async def probe(self, plan: Plan, namespace: str, *, deadline: float) -> Probe:
         """Ask the target's endpoint for its health, once."""

@@ -25,6 +25,8 @@ PAGE = "500"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
 Refresh = Callable[[], Awaitable[bool]]
 """Look for newer credentials; True: there are some, and they are in force now."""
 Query = Mapping[str, str]
@@ -76,6 +78,10 @@ class Connection:
     ) -> Answer:
         """Read one object."""
         return await self._ask("GET", path, query, deadline=deadline)
+
+    async def get_metadata(self, path: str, *, deadline: float = DEADLINE) -> Answer:
+        """Read one object's metadata: of a Secret nothing that it holds leaves its API server."""
+        return await self._ask("GET", path, accept=METADATA_ONLY, deadline=deadline)
 
     async def list_all(
         self, path: str, query: Query | None = None, *, deadline: float = DEADLINE
@@ -160,14 +166,16 @@ class Connection:
         body: Any = None,
         content_type: str = "application/json",
         *,
+        accept: str = "application/json",
         deadline: float,
     ) -> Answer:
+        sent = (method, path, query, body, content_type)
         try:
             async with asyncio.timeout(deadline):
-                answer = await self._send(method, path, query, body, content_type)
+                answer = await self._send(*sent, accept=accept)
                 refused = isinstance(answer, Failed) and answer.reason is Reason.UNAUTHORISED
                 if refused and await self._look_for_credentials():
-                    answer = await self._send(method, path, query, body, content_type)
+                    answer = await self._send(*sent, accept=accept)
                 return answer
         except (aiohttp.ClientError, OSError) as error:
             self.counted(self.name, method, str(Reason.UNREACHABLE))
@@ -176,10 +184,17 @@ class Connection:
             return _unreachable(method, self._pool.url(path), error, deadline)
 
     async def _send(
-        self, method: str, path: str, query: Query | None, body: Any, content_type: str
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        body: Any,
+        content_type: str,
+        *,
+        accept: str,
     ) -> Answer:
         pool = self._pool
-        status, content = await pool.send(method, path, query, body, content_type)
+        status, content = await pool.send(method, path, query, body, content_type, accept=accept)
         self.counted(self.name, method, status)
         return read(method, pool.url(path), status, content)
 

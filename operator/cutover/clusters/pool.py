@@ -74,9 +74,11 @@ class Pool:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        *,
+        accept: str = "application/json",
     ) -> tuple[int, bytes]:
         """Send one request and read the whole answer; raises aiohttp.ClientError or OSError."""
-        headers = self._headers()
+        headers = self._headers() | {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
         async with self._room:

@@ -13,7 +13,7 @@ from cutover.clusters.connection import Connection
 from cutover.decide.observation import Replicas
 from cutover.decide.readings import Gap, Missing
 
-_PLURALS: Final = {
+PLURALS: Final = {
     "Deployment": "deployments",
     "StatefulSet": "statefulsets",
     "InferenceService": "inferenceservices",
@@ -32,15 +32,26 @@ _DEPLOYED_AS: Final = {"InferenceService": "-predictor", "LLMInferenceService": 
 statuses count no ready replicas."""
 
 
+def deployed_as(workload: Workload) -> Workload | None:
+    """The Deployment that KServe makes for one of its own kinds; None: it is none of them."""
+    suffix = _DEPLOYED_AS.get(workload.kind)
+    if suffix is None:
+        return None
+    return Workload(api_version="apps/v1", kind="Deployment", name=f"{workload.name}{suffix}"[:253])
+
+
+def workload_path(workload: Workload, namespace: str) -> str:
+    """Where its API server has it."""
+    plural = PLURALS.get(workload.kind, workload.kind.lower())
+    return f"/apis/{workload.api_version}/namespaces/{namespace}/{plural}/{workload.name}"
+
+
 async def read_replicas(
     connection: Connection, workload: Workload, namespace: str
 ) -> Replicas | Gap:
     """Read one workload; of KServe's, first the Deployment that it made, if there is one."""
-    suffix = _DEPLOYED_AS.get(workload.kind)
-    if suffix is not None:
-        made = Workload(
-            api_version="apps/v1", kind="Deployment", name=f"{workload.name}{suffix}"[:253]
-        )
+    made = deployed_as(workload)
+    if made is not None:
         found = await _read(connection, made, namespace)
         if isinstance(found, Replicas):
             return found
@@ -48,11 +59,9 @@ async def read_replicas(
 
 
 async def _read(connection: Connection, workload: Workload, namespace: str) -> Replicas | Gap:
-    plural = _PLURALS.get(workload.kind)
-    if plural is None:
+    if workload.kind not in PLURALS:
         return Gap(Missing.NO_SERIES, f"a {workload.kind} tells no ready replicas")
-    path = f"/apis/{workload.api_version}/namespaces/{namespace}/{plural}/{workload.name}"
-    answer = await connection.get(path)
+    answer = await connection.get(workload_path(workload, namespace))
     if isinstance(answer, Failed):
         return _gap(answer, workload, namespace)
     return tell_replicas(workload, answer.body)

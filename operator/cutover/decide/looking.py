@@ -50,6 +50,8 @@ class Wanted:
     """Whether the sides' API servers are to be asked."""
     past: bool = False
     """Whether the source's past is to be known."""
+    surroundings: bool = False
+    """Whether rights, models, pods and golden sets are to be asked about, and waited for a moment."""
     results: tuple[ResultsWanted, ...] = ()
     """Evaluations to be read in the background."""
     replays: tuple[ReplayWanted, ...] = ()
@@ -97,6 +99,7 @@ def wanted(
             long_window=REFERENCE_WINDOW,
             reach=True,
             past=True,
+            surroundings=True,
             health=guard_interval(plan),
             mirror=tuple(step.shadow.parts for step in plan.steps if step.shadow is not None),
         )

@@ -9,6 +9,7 @@ from cutover.api.facts import Streak
 from cutover.api.status import Plan, Status
 from cutover.decide.readings import Gap, PastSeen, Reading, Values
 from cutover.decide.route import Route
+from cutover.decide.surroundings import Surroundings
 from cutover.judge.golden import Fold
 
 # --- golden inputs ------------------------------------------------------------------------------
@@ -210,6 +211,8 @@ class Observation:
     health: Health = Health()
     past: PastSeen | None = None
     """The source's past, in Preflight; None: not asked, or no answer yet."""
+    surroundings: Surroundings | None = None
+    """What preflight asks beside the looks; None: nothing of it is wanted."""
     replays: Mapping[str, ReplaySeen] = field(default_factory=dict)
     """By name of the gate: replays that are wanted now, as far as they got."""
     results: Mapping[str, ResultsSeen] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from cutover.decide.observation import Observation, Probes, Refusal, Replicas, S
 from cutover.decide.readable import metrics_checks
 from cutover.decide.readings import Gap
 from cutover.decide.route import RouteSeen
+from cutover.decide.surveying import surroundings_checks
 from cutover.judge.wording import about
 
 FEASIBLE = "feasible"
@@ -35,6 +36,7 @@ def preflight_checks(seen: Observation, plan: Plan, route: RouteSeen) -> tuple[C
         *metrics_checks(seen, plan),
         *_servers(seen, plan),
         *_room(seen, plan),
+        *surroundings_checks(seen.surroundings, plan),
         feasible(seen, plan),
     )
 

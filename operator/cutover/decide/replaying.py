@@ -4,7 +4,7 @@ from cutover.api.evidence import GateStatus
 from cutover.api.gates import Gate, GateKind
 from cutover.api.status import Plan, Status
 from cutover.decide.applying import in_force
-from cutover.decide.asking import ReplayWanted
+from cutover.decide.asking import Asking, ReplayWanted
 from cutover.decide.labelling import holdout_wanted
 from cutover.decide.outputs import outputs_wanted
 from cutover.decide.parity import parity_wanted
@@ -32,3 +32,13 @@ def _wanted(
     if gate.kind is GateKind.HOLDOUT:
         return holdout_wanted(plan, gate, before)
     return None
+
+
+def golden_askings(plan: Plan) -> dict[str, Asking]:
+    """What the plan's golden sets are asked for, by name of the gate (``warm-up`` for the target's warm-up)."""
+    wanted = {gate.name: _wanted(plan, Status(), gate, None) for gate in plan.gates}
+    found = {name: one.asking for name, one in wanted.items() if one is not None}
+    warm_up = plan.warm_up
+    if warm_up is not None and warm_up.dataset is not None:
+        found["warm-up"] = Asking(warm_up.dataset, warm_up.protocol, logprobs=False)
+    return found

@@ -13,6 +13,7 @@ from typing import Any
 from cutover.decide.observation import ReplaySeen, ResultsSeen, ResultsWanted
 from cutover.decide.readings import PastSeen
 from cutover.observe.beside import Beside
+from cutover.observe.inspecting import Inspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +69,5 @@ class Memory:
     """By name of the gate: those that were wanted at the last look."""
     beside: Beside | None = None
     """What is asked of workloads and endpoints while something moves, or may."""
+    inspection: Inspection | None = None
+    """What Preflight asks about all that is around the rollout."""

@@ -30,6 +30,7 @@ from cutover.decide.route import Route, RouteSeen, RouteUnreadable
 from cutover.decide.sufficing import windows_needed
 from cutover.decide.tellable import Tells
 from cutover.observe.beside import Asked, Beside
+from cutover.observe.inspecting import A_MOMENT, Inspection
 from cutover.observe.memory import Memory
 from cutover.observe.past import forget, recall
 from cutover.observe.replaying import attend
@@ -117,10 +118,13 @@ async def observe(
     sides = adapters.metrics(plan, thing.namespace, holder) if plan and want.windows else None
     asked = None if plan is None else Asked(plan, thing.namespace, holder, adapters)
     beside = _beside(asked, want, memory, thing.status, now)
+    inspection = _inspection(asked, want, memory, now)
     (route, source, target, reach), values = await asyncio.gather(
         _look(thing, plan, want, memory, adapters), ask_values(plan, want, sides)
     )
     _learn(memory, want, now, source, target)
+    if inspection is not None:
+        await inspection.settle(A_MOMENT)
     health = (
         beside.seen(source, target, plan, now)
         if beside is not None and plan is not None
@@ -162,6 +166,7 @@ async def observe(
         past=past,
         results=results,
         replays=replays,
+        surroundings=inspection.seen() if inspection is not None else None,
         source_reach=reach[0],
         target_reach=reach[1],
         latched=reason,
@@ -193,6 +198,29 @@ def end_beside(memory: Memory) -> None:
     if memory.beside is not None:
         memory.beside.cancel()
         memory.beside = None
+
+
+def _inspection(
+    asked: Asked | None, want: Wanted, memory: Memory, now: datetime
+) -> Inspection | None:
+    """Begin what is to be asked in Preflight; break it off where nothing is."""
+    if asked is None or not want.surroundings:
+        end_inspection(memory)
+        return None
+    about = (asked.plan.generation, asked.plan.attempt)
+    if memory.inspection is None or memory.inspection.about != about:
+        end_inspection(memory)
+        memory.inspection = Inspection(about)
+    inspector = asked.adapters.inspector(asked.plan, asked.namespace, asked.holder)
+    memory.inspection.ask(inspector, asked.plan, now)
+    return memory.inspection
+
+
+def end_inspection(memory: Memory) -> None:
+    """Ask nothing more of it."""
+    if memory.inspection is not None:
+        memory.inspection.cancel()
+        memory.inspection = None
 
 
 def _results(

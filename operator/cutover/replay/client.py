@@ -78,6 +78,28 @@ class ModelServer:
         await answer.aclose()
         return answer.status_code
 
+    async def json_at(self, path: str, deadline: float) -> Mapping[str, Any] | Unanswered:
+        """Read what a GET brings, a JSON object of moderate size."""
+        extensions = {"sni_hostname": self._server_name} if self._server_name else {}
+        url = self.url + path
+        try:
+            async with asyncio.timeout(deadline):
+                answer = await self._http.get(url, extensions=extensions)
+        except TimeoutError:
+            return Unanswered(Why.TOO_SLOW, f"{url} did not answer within {deadline:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return Unanswered(Why.UNREACHABLE, f"{url} cannot be reached ({type(error).__name__})")
+        refused = _refusal(url, answer)
+        if refused is not None or len(answer.content) > LARGEST_ANSWER:
+            return refused or Unanswered(Why.TOO_LARGE, f"{url} answered with too much")
+        try:
+            found = json.loads(answer.content)
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, Mapping):
+            return found
+        return Unanswered(Why.UNREADABLE, f"{url} answered with no JSON object")
+
     async def aclose(self) -> None:
         """Close its connections."""
         await self._http.aclose()

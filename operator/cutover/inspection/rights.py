@@ -1,0 +1,109 @@
+"""Which of the things that a run does are allowed, asked of the API servers themselves."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from cutover.api.sides import ClusterRef, Side, Workload
+from cutover.api.status import Plan
+from cutover.clusters.answers import Failed
+from cutover.clusters.connection import Connection
+from cutover.clusters.workloads import PLURALS
+from cutover.decide.observation import Refusal
+from cutover.decide.readings import Gap, Missing
+from cutover.decide.replaying import golden_askings
+from cutover.decide.surroundings import Denied, Rights
+from cutover.traffic.layouts import layout_of
+
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+DEADLINE = 3.0
+
+Connect = Callable[[ClusterRef], Awaitable[Connection | Refusal]]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One thing that the run does."""
+
+    ref: ClusterRef
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    name: str = ""
+    """Empty: any of that namespace."""
+    needed: bool = True
+
+    def attributes(self) -> dict[str, str]:
+        """As the API server is asked."""
+        asked = {
+            "verb": self.verb,
+            "group": self.group,
+            "resource": self.resource,
+            "namespace": self.namespace,
+        }
+        return asked | ({"name": self.name} if self.name else {})
+
+    def in_words(self, cluster: str) -> str:
+        """``patch httproutes.gateway.networking.k8s.io chat in namespace inference of the …``."""
+        kind = f"{self.resource}.{self.group}" if self.group else self.resource
+        name = f" {self.name}" if self.name else ""
+        return f"{self.verb} {kind}{name} in namespace {self.namespace} of the {cluster}"
+
+
+def rights_of(plan: Plan, namespace: str) -> Iterator[Right]:
+    """Everything that the run does on API servers for this plan, beside its own object."""
+    traffic = plan.traffic
+    place, kind = traffic.cluster.namespace or namespace, layout_of(traffic.route).kind
+    route = Right(traffic.cluster, "get", kind.group, kind.plural, place, traffic.route.name)
+    yield from (route, replace(route, verb="patch"))
+    yield from (replace(route, verb=verb, name="", needed=False) for verb in ("list", "watch"))
+    for side in (plan.source, plan.target):
+        if side.workload is not None:
+            yield _workload(side, side.workload, namespace)
+    for gate in plan.gates:
+        results = gate.holdout.results if gate.holdout is not None else None
+        if results is not None:
+            yield _config_map(plan.source.cluster, namespace, results.source)
+            yield _config_map(plan.target.cluster, namespace, results.target)
+    for asking in golden_askings(plan).values():
+        if asking.dataset.config_map_key_ref is not None:
+            yield _config_map(ClusterRef(), namespace, asking.dataset.config_map_key_ref.name)
+
+
+def _config_map(ref: ClusterRef, namespace: str, name: str) -> Right:
+    return Right(ref, "get", "", "configmaps", ref.namespace or namespace, name)
+
+
+def _workload(side: Side, workload: Workload, namespace: str) -> Right:
+    group, plural = workload.api_version.rpartition("/")[0], PLURALS.get(workload.kind, "")
+    place = side.cluster.namespace or namespace
+    return Right(side.cluster, "get", group, plural, place, workload.name)
+
+
+async def ask_rights(rights: Sequence[Right], connect: Connect) -> Rights | Gap:
+    """Ask all at once; what cannot be asked is one gap, since nothing is known to be forbidden then."""
+    answers = await asyncio.gather(*(_ask(right, connect) for right in dict.fromkeys(rights)))
+    denied = [one for one in answers if isinstance(one, Denied)]
+    gaps = [one for one in answers if isinstance(one, Gap)]
+    if gaps and not denied:
+        return gaps[0]
+    return Rights(len(answers), tuple(denied))
+
+
+async def _ask(right: Right, connect: Connect) -> Denied | Gap | None:
+    connection = await connect(right.ref)
+    if isinstance(connection, Refusal):
+        return Gap(Missing.CREDENTIALS, connection.message)
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": right.attributes()},
+    }
+    answer = await connection.post(REVIEWS, review, deadline=DEADLINE)
+    if isinstance(answer, Failed):
+        return Gap(Missing.UNREACHABLE, answer.message)
+    status = answer.body.get("status")
+    if isinstance(status, dict) and status.get("allowed") is True:
+        return None
+    return Denied(right.in_words(connection.name), right.needed)
