@@ -18,6 +18,7 @@ from cutover.judge.golden import Answer, GoldenSet, Unanswered
 from cutover.ports import SideName
 from cutover.replay.client import connect
 from cutover.replay.replayer import GoldenReplayer, Replays
+from cutover.traffic.layouts import layout_of
 
 Connect = Callable[[ClusterRef], Awaitable[Connection | Refusal]]
 
@@ -33,7 +34,15 @@ class PlanInspector:
 
     async def rights(self) -> Rights | Gap:
         """What the API servers allow of all that the run will do."""
-        return await ask_rights(list(rights_of(self._plan, self._namespace)), self._cluster)
+        traffic = self._plan.traffic
+        connection = await self._cluster(traffic.cluster)
+        if isinstance(connection, Refusal):
+            return Gap(Missing.CREDENTIALS, connection.message)
+        layout = await layout_of(traffic.route, connection)
+        if isinstance(layout, Refusal):
+            return Gap(Missing.UNREACHABLE, layout.message)
+        rights = rights_of(self._plan, self._namespace, layout.kind)
+        return await ask_rights(list(rights), self._cluster)
 
     async def model(self, side: SideName) -> Model | Gap:
         """What a side's endpoint says that it serves."""

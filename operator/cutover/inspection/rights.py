@@ -13,7 +13,7 @@ from cutover.decide.observation import Refusal
 from cutover.decide.readings import Gap, Missing
 from cutover.decide.replaying import golden_askings
 from cutover.decide.surroundings import Denied, Rights
-from cutover.traffic.layouts import layout_of
+from cutover.traffic.layout import Kind
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 DEADLINE = 3.0
@@ -51,10 +51,13 @@ class Right:
         return f"{self.verb} {kind}{name} in namespace {self.namespace} of the {cluster}"
 
 
-def rights_of(plan: Plan, namespace: str) -> Iterator[Right]:
-    """Everything that the run does on API servers for this plan, beside its own object."""
+def rights_of(plan: Plan, namespace: str, kind: Kind) -> Iterator[Right]:
+    """Everything that the run does on API servers for this plan, beside its own object.
+
+    ``kind`` is the route's.
+    """
     traffic = plan.traffic
-    place, kind = traffic.cluster.namespace or namespace, layout_of(traffic.route).kind
+    place = traffic.cluster.namespace or namespace
     route = Right(traffic.cluster, "get", kind.group, kind.plural, place, traffic.route.name)
     yield from (route, replace(route, verb="patch"))
     yield from (replace(route, verb=verb, name="", needed=False) for verb in ("list", "watch"))
