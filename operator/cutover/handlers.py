@@ -21,7 +21,7 @@ import aiohttp
 import kopf
 
 from cutover.api import GROUP, ON_DELETE, PLURAL, VERSION
-from cutover.clusters.kubeconfig import Access
+from cutover.clusters.access import Access
 from cutover.queue import Key
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from cutover.api.sides import ClusterRef, Side
+from cutover.api.clusters import ClusterRef
+from cutover.api.sides import Side
 from cutover.api.status import Plan
 from cutover.decide.asking import Asking
 from cutover.decide.observation import Probe, Refusal, Replicas, SideReach
@@ -76,8 +77,11 @@ WriteResult = Written | Conflict | NotWritten
 class Router(Protocol):
     """One route's weights."""
 
-    async def look(self, *, deadline: float = 5.0) -> Route:
-        """Read the declared weights, the claim and the gateway's acceptance."""
+    async def look(self, *, deadline: float = 5.0, insist: bool = False) -> Route:
+        """Read the declared weights, the claim and the gateway's acceptance.
+
+        ``insist``: a rollback waits for it, so ask even a cluster that has not answered for a while.
+        """
 
     async def write(
         self, seen: RouteSeen, change: RouteChange, *, deadline: float = 5.0

@@ -20,6 +20,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """What a kubelet mounts into every pod."""
 
 _LEVELS = ("debug", "info", "warning", "error")
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9.:]*[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -42,6 +43,8 @@ class Settings:
     """Empty: all."""
     secret_namespaces: tuple[str, ...] = ()
     """Namespaces besides the rollout's own from which Secrets may be read."""
+    identity_servers: tuple[str, ...] = ()
+    """Hosts of API servers, with a * if need be, to which the operator's own cloud identity is lent."""
     allow_insecure_tls: bool = False
     log_level: str = "info"
     log_format: Format = "json"
@@ -101,6 +104,16 @@ def _namespaces(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = [part.strip().lower() for part in text.split(",")]
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ValueError(
+                f"names {host!r}, which is no host such as 10.0.0.2 or *.eks.amazonaws.com"
+            )
+    return tuple(dict.fromkeys(hosts))
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text.lower() not in words:
@@ -120,6 +133,12 @@ _SETTINGS = (
     _Setting("lease_namespace", "NAME", _namespace, "of the leader's Lease (the pod's namespace)"),
     _Setting(
         "secret_namespaces", "NAME,…", _namespaces, "where else Secrets may be read (nowhere)"
+    ),
+    _Setting(
+        "identity_servers",
+        "HOST,…",
+        _hosts,
+        "API servers that get tokens of the operator's own cloud identity (none)",
     ),
     _Setting("allow_insecure_tls", "true|false", _yes_or_no, "accept unverified TLS (false)"),
     _Setting("log_level", "|".join(_LEVELS), _one_of(*_LEVELS), "least to be logged (info)"),

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Final
 
+from cutover.api.clusters import ClusterRef
 from cutover.api.gates import Gate
-from cutover.api.sides import ClusterRef, Side
+from cutover.api.sides import Side
 from cutover.api.status import Plan
 from cutover.api.traffic import Traffic
 from cutover.clusters.answers import Failed
@@ -23,6 +24,8 @@ from cutover.clusters.own import connect_own
 from cutover.clusters.registry import Clusters
 from cutover.clusters.rollouts import ApiRollouts
 from cutover.clusters.secrets import Secret, Secrets
+from cutover.clusters.sources import Sources
+from cutover.clusters.tokens.issuer import Issuer
 from cutover.clusters.workloads import read_replicas
 from cutover.decide.asking import Asking
 from cutover.decide.observation import Probe, Refusal, Replicas, SideReach
@@ -266,7 +269,14 @@ async def build(
     own = connect_own(os.environ, allow_insecure=settings.allow_insecure_tls)
     own.counted = telemetry.requested
     secrets = Secrets(own, settings.secret_namespaces)
-    clusters = Clusters(own, secrets, allow_insecure=settings.allow_insecure_tls)
+    issuer = Issuer(os.environ)
+    sources = Sources(
+        own,
+        secrets,
+        allow_insecure=settings.allow_insecure_tls,
+        identity_servers=settings.identity_servers,
+    )
+    clusters = Clusters(own, sources, issuer.issue)
     labelled = LabelledSecrets(secrets)
     prometheus = PrometheusPool(labelled)
     watches = RouteWatches()
@@ -299,3 +309,4 @@ async def build(
             await prometheus.aclose()
             await probing.aclose()
             await clusters.close()
+            await issuer.aclose()

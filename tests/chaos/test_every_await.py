@@ -17,6 +17,7 @@ from cutover.clusters.own import connect_own
 from cutover.clusters.registry import Clusters
 from cutover.clusters.rollouts import ApiRollouts
 from cutover.clusters.secrets import Secrets
+from cutover.clusters.sources import Sources
 from cutover.metrics.prometheus import PrometheusPool
 from cutover.ports import NotWritten
 from cutover.queue import Queue
@@ -151,7 +152,7 @@ async def reconciling(kubeconfig: Path) -> AsyncIterator[Reconciler]:
     """As `wiring.build` puts it together, without a Lease and a queue."""
     own = connect_own({"KUBECONFIG": str(kubeconfig)}, allow_insecure=False)
     secrets = Secrets(own)
-    clusters = Clusters(own, secrets)
+    clusters = Clusters(own, Sources(own, secrets))
     prometheus = PrometheusPool(LabelledSecrets(secrets))
     watches = RouteWatches()
     replays = Replays(GoldenSources(own, LabelledSecrets(secrets)), LabelledSecrets(secrets))

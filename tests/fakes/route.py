@@ -134,7 +134,7 @@ class FakeRoute:
 
     # --- the port -------------------------------------------------------------------------------
 
-    async def look(self, *, deadline: float = 5.0) -> Route:
+    async def look(self, *, deadline: float = 5.0, insist: bool = False) -> Route:
         if self.unreadable:
             reason, message = self.unreadable.split(": ", 1)
             return RouteUnreadable(reason, message)

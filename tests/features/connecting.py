@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from cutover.clusters.access import Access
 from cutover.clusters.connection import Connection
-from cutover.clusters.kubeconfig import Access, parse
+from cutover.clusters.kubeconfig import parse
 from cutover.clusters.pool import Pool
 from tests.lab import Cluster
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from cutover.api.sides import ClusterRef
+from cutover.api.clusters import ClusterRef
 from cutover.clusters.answers import Failed, Ok, Reason
 from cutover.clusters.connection import Connection
 from cutover.clusters.own import connect_own
 from cutover.clusters.registry import Clusters
 from cutover.clusters.secrets import Secrets
+from cutover.clusters.sources import Sources
 from cutover.decide.observation import Refusal
 from tests.features.authority import Authority, cluster_that_trusts
 from tests.features.connecting import connected
@@ -41,7 +42,7 @@ class Subject:
         self.now = 0.0
         cluster.ensure_namespace(self.namespace)
         secrets = Secrets(own, clock=lambda: self.now)
-        self.clusters = Clusters(own, secrets, clock=lambda: self.now)
+        self.clusters = Clusters(own, Sources(own, secrets), clock=lambda: self.now)
 
     def store(self, kubeconfig: str, *, label: bool = True, key: str = "kubeconfig") -> None:
         """Replace the Secret whole."""
@@ -301,7 +302,7 @@ async def test_identity_is_stable_and_differs(
     uid = clusters[0].call("GET", "/api/v1/namespaces/kube-system")["metadata"]["uid"]
     assert await subject.clusters.identity() == uid
     async with connected(clusters[0], "erin") as own:
-        without = Clusters(own, Secrets(own))
+        without = Clusters(own, Sources(own, Secrets(own)))
         identity = await without.identity()
         assert isinstance(identity, str)
         assert identity.startswith("ca-")

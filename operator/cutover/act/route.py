@@ -69,7 +69,7 @@ async def _roll_back(
         result = await _write(router, route, change, leadership, ROLLBACK_DEADLINE)
         if not isinstance(result, Conflict):
             return result
-        again = await router.look(deadline=ROLLBACK_DEADLINE)
+        again = await router.look(deadline=ROLLBACK_DEADLINE, insist=True)
         match again:
             case RouteSeen():
                 route = again

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cutover.api.names import ADDRESS_PATTERN, KeyName, Label, MatcherValue, ObjectName
+from cutover.api.clusters import ClusterRef
+from cutover.api.names import ADDRESS_PATTERN, KeyName, MatcherValue, ObjectName
 from cutover.api.rules import ONE_OWNER, WHOLE, Rule, ruled_by
 from cutover.api.wire import Wire
 
@@ -45,29 +46,6 @@ class SecretKey(Wire):
     """Name of the Secret; it must carry the label cutover.dev/use: "true"."""
     key: KeyName
     """The key whose value is used."""
-
-
-class KubeconfigSecretRef(Wire):
-    """A Secret of the rollout's namespace that holds a kubeconfig with a token, a client certificate or basic credentials.
-
-    Entries with exec or auth-provider are refused: the operator runs no commands.
-    """
-
-    model_config = ONE_OWNER
-
-    name: ObjectName
-    """Name of the Secret; it must carry the label cutover.dev/use: "true"."""
-    key: KeyName | None = None
-    """The key that holds the kubeconfig. Omitted: kubeconfig, then value (as Cluster API names it)."""
-
-
-class ClusterRef(Wire):
-    """Which cluster. Empty: the operator's own."""
-
-    kubeconfig_secret_ref: KubeconfigSecretRef | None = None
-    """A Secret of the rollout's namespace that holds the cluster's kubeconfig. Omitted: the operator's own cluster."""
-    namespace: Label | None = None
-    """Namespace in that cluster. Omitted: one of the same name as the rollout's own; in the operator's own cluster no other may be named."""
 
 
 class Authorization(Wire):

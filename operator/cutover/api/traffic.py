@@ -5,13 +5,14 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from cutover.api.clusters import ClusterRef
 from cutover.api.dns import DnsEndpoint
 from cutover.api.istio import VirtualService
 from cutover.api.patching import PatchRoute
 from cutover.api.proxies import AlbIngress, ContourHttpProxy, NginxCanary, TraefikWeighted
 from cutover.api.routes import GrpcRoute, HttpRoute
 from cutover.api.rules import Rule, exactly_one, ruled_by
-from cutover.api.sides import ClusterRef, Matchers, Prometheus
+from cutover.api.sides import Matchers, Prometheus
 from cutover.api.wire import Wire
 
 

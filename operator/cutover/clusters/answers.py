@@ -51,8 +51,8 @@ class Failed:
 Answer = Ok | Failed
 
 
-def read(method: str, url: str, status: int, body: bytes) -> Answer:
-    """Make an answer of what came over the wire."""
+def read(method: str, url: str, status: int, body: bytes, credentials: str = "") -> Answer:
+    """Make an answer of what came over the wire; ``credentials``: where they are written, in words."""
     try:
         content = json.loads(body)
     except ValueError:
@@ -67,7 +67,12 @@ def read(method: str, url: str, status: int, body: bytes) -> Answer:
         )
     said = content if isinstance(content, dict) and content.get("kind") == "Status" else {}
     reason = _reason(status, said)
-    return Failed(status, reason, _sentence(method, url, status, reason, said), bool(said))
+    words = " ".join(str(said.get("message") or "").split())[:_MOST_TEXT]
+    told = f" ({words})" if words else ""
+    sentence = _denied(method, url, reason, told, credentials) or _sentence(
+        method, url, status, reason, told
+    )
+    return Failed(status, reason, sentence, bool(said))
 
 
 def _reason(status: int, said: Mapping[str, Any]) -> Reason:
@@ -92,17 +97,17 @@ def _is_validation(said: Mapping[str, Any]) -> bool:
     return isinstance(details, dict) and bool(details.get("causes") or details.get("kind"))
 
 
-def _sentence(method: str, url: str, status: int, reason: Reason, said: Mapping[str, Any]) -> str:
-    words = " ".join(str(said.get("message") or "").split())[:_MOST_TEXT]
-    told = f" ({words})" if words else ""
+def _denied(method: str, url: str, reason: Reason, told: str, credentials: str) -> str:
+    of = f" of {credentials}" if credentials else ""
     match reason:
         case Reason.UNAUTHORISED:
-            return f"{url} does not accept the credentials (401): renew them"
+            return f"{url} does not accept the credentials{of} (401): renew them"
         case Reason.FORBIDDEN:
-            return (
-                f"{url} forbids {method}{told}: grant it to the account that the credentials name"
-            )
-        case Reason.UNREACHABLE:
-            return f"{url} answered {method} with {status}{told}: check the cluster's API server"
+            return f"{url} forbids {method}{told}: grant it to the account that the credentials{of} name"
         case _:
-            return f"{url} answered {method} with {status}{told}"
+            return ""
+
+
+def _sentence(method: str, url: str, status: int, reason: Reason, told: str) -> str:
+    check = ": check the cluster's API server" if reason is Reason.UNREACHABLE else ""
+    return f"{url} answered {method} with {status}{told}{check}"

@@ -13,14 +13,18 @@ from typing import Any
 
 import aiohttp
 
+from cutover.clusters.access import Names
 from cutover.clusters.answers import Answer, Failed, Ok, Reason, read
 from cutover.clusters.pool import Pool
+from cutover.clusters.tokens.granted import LoginError
 
 DEADLINE = 5.0
 """Seconds for a request with everything that belongs to it; a rollback gives itself 2."""
 SILENCE = 75.0
 """Seconds without a byte after which a watch is dead: API servers send a bookmark each minute."""
 PAGE = "500"
+_TELLING = 1.0
+"""Seconds: a shorter deadline that passes says nothing of the server."""
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -49,9 +53,13 @@ class Event:
 class Connection:
     """A handle to one cluster; it stays the same when the credentials change."""
 
-    def __init__(self, pool: Pool, name: str, refresh: Refresh | None = None) -> None:
+    def __init__(
+        self, pool: Pool, name: str, refresh: Refresh | None = None, credentials: str = ""
+    ) -> None:
         self.name = name
         """In words, after ``the``: ``operator's own cluster``, ``cluster of Secret inference/gke``."""
+        self.credentials = credentials
+        """Where they are written, in words: ``Secret inference/gke key kubeconfig``."""
         self.generation = 0
         """Grows with every `replace`: what was read before may have come from another server."""
         self.counted: Counted = uncounted
@@ -68,16 +76,27 @@ class Connection:
         """The pool in use."""
         return self._pool
 
+    def keep_fresh(self) -> None:
+        """Have a token that will end renewed in time, whether or not anybody asks anything."""
+        if self._pool.keeper is not None:
+            self._pool.keeper.refresh()
+
     def replace(self, pool: Pool) -> None:
         """Use other credentials from the next request on."""
         self._pool = pool
         self.generation += 1
 
     async def get(
-        self, path: str, query: Query | None = None, *, deadline: float = DEADLINE
+        self,
+        path: str,
+        query: Query | None = None,
+        *,
+        deadline: float = DEADLINE,
+        insist: bool = False,
     ) -> Answer:
-        """Read one object."""
-        return await self._ask("GET", path, query, deadline=deadline)
+        """Read one object; ``insist``: even of a server that has not answered for a while."""
+        refused = None if insist else self._spared("GET", path)
+        return refused or await self._ask("GET", path, query, deadline=deadline)
 
     async def get_metadata(self, path: str, *, deadline: float = DEADLINE) -> Answer:
         """Read one object's metadata: of a Secret nothing that it holds leaves its API server."""
@@ -92,7 +111,8 @@ class Connection:
         ends = asyncio.get_running_loop().time() + deadline
         while True:
             left = ends - asyncio.get_running_loop().time()
-            answer = await self._ask("GET", path, pages, deadline=max(0.0, left))
+            refused = self._spared("GET", path)
+            answer = refused or await self._ask("GET", path, pages, deadline=max(0.0, left))
             if isinstance(answer, Failed):
                 return answer
             items += answer.body.get("items") or ()
@@ -146,7 +166,8 @@ class Connection:
                 response = await pool.open(path, whole, silence)
             async with response:
                 if response.status != 200:
-                    yield _failed(read("WATCH", url, response.status, await response.read()))
+                    content = await response.read()
+                    yield _failed(read("WATCH", url, response.status, content, self.credentials))
                     return
                 async for line in _lines(response):
                     seen = _event(line, url)
@@ -156,7 +177,9 @@ class Connection:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 await pool.distrust()
-            yield _unreachable("WATCH", url, error, silence)
+            yield _unreachable("WATCH", url, error, silence, self._where())
+        except LoginError as error:
+            yield Failed(0, error.reason, f"{url} was not asked: {self._login(error)}")
 
     async def _ask(
         self,
@@ -180,8 +203,45 @@ class Connection:
         except (aiohttp.ClientError, OSError) as error:
             self.counted(self.name, method, str(Reason.UNREACHABLE))
             if isinstance(error, TimeoutError):
+                self._heard(silence=deadline)
                 await self._pool.distrust()
-            return _unreachable(method, self._pool.url(path), error, deadline)
+            else:
+                self._heard()
+            return _unreachable(method, self._pool.url(path), error, deadline, self._where())
+        except LoginError as error:
+            self.counted(self.name, method, str(error.reason))
+            url = self._pool.url(path)
+            return Failed(0, error.reason, f"{url} was not asked: {self._login(error)}")
+
+    def _spared(self, method: str, path: str) -> Failed | None:
+        """Say that a server which answers nothing is not asked now; None where it may be asked."""
+        breaker = self._pool.breaker
+        left = breaker.left() if breaker is not None else None
+        if left is None:
+            return None
+        self.counted(self.name, method, str(Reason.UNREACHABLE))
+        return Failed(
+            0,
+            Reason.UNREACHABLE,
+            f"{self._pool.url(path)} was not asked: the API server answered nothing several times in a"
+            f" row and is asked again in {left:.0f} s: check the cluster and the network to it",
+        )
+
+    def _heard(self, silence: float = 0.0) -> None:
+        """Tell the breaker: something came back, or nothing within so many seconds."""
+        breaker = self._pool.breaker
+        if breaker is None or 0 < silence < _TELLING:
+            return
+        if silence:
+            breaker.timed_out()
+        else:
+            breaker.answered()
+
+    def _login(self, error: LoginError) -> str:
+        return f"{self.credentials}: {error}" if self.credentials else str(error)
+
+    def _where(self) -> tuple[Names, str]:
+        return self._pool.access.names, self.credentials
 
     async def _send(
         self,
@@ -196,12 +256,13 @@ class Connection:
         pool = self._pool
         status, content = await pool.send(method, path, query, body, content_type, accept=accept)
         self.counted(self.name, method, status)
-        return read(method, pool.url(path), status, content)
+        self._heard()
+        return read(method, pool.url(path), status, content, self.credentials)
 
     async def _look_for_credentials(self) -> bool:
-        if self._refresh is not None:
-            return await self._refresh()
-        return self._pool.forget_token()
+        if self._refresh is not None and await self._refresh():
+            return True
+        return await self._pool.renew_token()
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -235,8 +296,12 @@ def _failed(answer: Answer) -> Failed:
     return Failed(0, Reason.UNREACHABLE, "the watch was answered with a single object")
 
 
-def _unreachable(method: str, url: str, error: Exception, seconds: float) -> Failed:
+def _unreachable(
+    method: str, url: str, error: Exception, seconds: float, where: tuple[Names, str]
+) -> Failed:
     """Say why no answer came. Only the kind of error is told: its text may quote a header."""
+    names, credentials = where
+    of = f" of {credentials}" if credentials else ""
     if isinstance(error, TimeoutError):
         what = (
             f"did not answer {method} within {seconds:g} s: check the cluster and the network to it"
@@ -244,7 +309,7 @@ def _unreachable(method: str, url: str, error: Exception, seconds: float) -> Fai
     elif isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
         what = (
             "shows a certificate that cannot be trusted"
-            f" ({_certificate_problem(error)}): check certificate-authority-data and tls-server-name"
+            f" ({_certificate_problem(error)}): check {names.ca} and {names.server_name}{of}"
         )
     elif isinstance(error, aiohttp.ClientConnectorError):
         cause = error.os_error.strerror or type(error.os_error).__name__

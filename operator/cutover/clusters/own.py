@@ -7,8 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from cutover.clusters.access import FILES, Access, Unusable
 from cutover.clusters.connection import Connection
-from cutover.clusters.kubeconfig import FILES, Access, Unusable, entries_in_use, parse
+from cutover.clusters.kubeconfig import entries_in_use, parse
 from cutover.clusters.pool import Pool
 from cutover.errors import ConfigurationError
 

@@ -23,7 +23,9 @@ import aiohttp
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
-from cutover.clusters.kubeconfig import Access, Unusable
+from cutover.clusters.access import Access, Unusable
+from cutover.clusters.breaker import Breaker
+from cutover.clusters.tokens.keeper import Issue, Keeper
 
 MAX_REQUESTS = 32
 """At once, to one server; streams do not count."""
@@ -38,8 +40,11 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 class Pool:
     """Sends requests to one server. `Connection` sets the deadlines."""
 
-    def __init__(self, access: Access, rest: "_Rest") -> None:
+    def __init__(self, access: Access, rest: "_Rest", keeper: Keeper | None = None) -> None:
         self.access = access
+        self.keeper = keeper
+        self.breaker: Breaker | None = None
+        """None: it is asked whatever happens, as our own cluster is."""
         self._rest = rest
         self._streams = rest.twin()
         self._distrusted_at = float("-inf")
@@ -49,23 +54,28 @@ class Pool:
         self._token_read_at = float("-inf")
 
     @classmethod
-    def build(cls, access: Access, where: str) -> "Pool | Unusable":
-        """Load the certificates; a PEM that cannot be loaded is named by its field."""
+    def build(cls, access: Access, where: str, issue: Issue | None = None) -> "Pool | Unusable":
+        """Load the certificates; a PEM that cannot be loaded is named by its field.
+
+        ``issue`` gets the tokens of an access that logs in to a cloud.
+        """
+        names = access.names
         try:
             rest = _Rest(_configuration(access))
         except (ssl.SSLError, ValueError):
             return Unusable(
-                f"{where}: certificate-authority-data holds no certificate that can be loaded:"
+                f"{where}: {names.ca} holds no certificate that can be loaded:"
                 " give the cluster's CA certificate in PEM"
             )
         try:
             _load_client_certificate(rest.ssl_context, access)
         except (ssl.SSLError, ValueError):
             return Unusable(
-                f"{where}: client-certificate-data and client-key-data are no pair that can be"
+                f"{where}: {names.certificate} and {names.key} are no pair that can be"
                 " loaded: give a certificate with its own key, not encrypted"
             )
-        return cls(access, rest)
+        keeper = Keeper(access.login, issue) if access.login and issue else None
+        return cls(access, rest, keeper)
 
     async def send(
         self,
@@ -77,8 +87,8 @@ class Pool:
         *,
         accept: str = "application/json",
     ) -> tuple[int, bytes]:
-        """Send one request and read the whole answer; raises aiohttp.ClientError or OSError."""
-        headers = self._headers() | {"Accept": accept}
+        """Send one request and read the whole answer; raises aiohttp.ClientError, OSError or LoginError."""
+        headers = await self._headers() | {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
         async with self._room:
@@ -99,9 +109,8 @@ class Pool:
         """Open a stream that fails when nothing comes for ``silence`` seconds."""
         self._refuse_when_closed()
         timeout = aiohttp.ClientTimeout(total=None, sock_read=silence)
-        return await self._streams.send(
-            "GET", self.url(path, query), self._headers(), None, timeout
-        )
+        headers = await self._headers()
+        return await self._streams.send("GET", self.url(path, query), headers, None, timeout)
 
     def url(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """Return the whole address of a path."""
@@ -111,6 +120,12 @@ class Pool:
         """Have the token file read again at the next request; False where there is none."""
         self._token_read_at = float("-inf")
         return self.access.token_file is not None
+
+    async def renew_token(self) -> bool:
+        """Get another token after a 401; False where there is none to get."""
+        if self.keeper is None:
+            return self.forget_token()
+        return await self.keeper.renew()
 
     async def distrust(self) -> None:
         """Open new TCP connections from now on, after one of them went silent.
@@ -127,6 +142,8 @@ class Pool:
 
     async def close(self) -> None:
         """Let requests under way end (they have deadlines), then cut every stream."""
+        if self.keeper is not None:
+            self.keeper.close()
         for _ in range(MAX_REQUESTS):
             await self._room.acquire()
         self._closed = True
@@ -138,10 +155,15 @@ class Pool:
         if self._closed:
             raise aiohttp.ClientConnectionError("the connection is no longer in use")
 
-    def _headers(self) -> dict[str, str]:
+    async def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": _AGENT}
         access = self.access
-        token = access.token if access.token_file is None else self._token_from(access.token_file)
+        if self.keeper is not None:
+            token: str | None = await self.keeper.current()
+        elif access.token_file is not None:
+            token = self._token_from(access.token_file)
+        else:
+            token = access.token
         if token:
             headers["Authorization"] = f"Bearer {token}"
         elif access.username is not None:

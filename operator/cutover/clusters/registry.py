@@ -1,4 +1,4 @@
-"""Every cluster in use: one connection per kubeconfig Secret, one pool per access.
+"""Every cluster in use: one connection per reference, one pool per access.
 
 A connection that was good once stays good for whoever holds it: neither a vanished Secret nor a
 silent API server of our own may take a rollback's way away. Newer credentials replace the old ones
@@ -11,46 +11,60 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
-from cutover.api.sides import ClusterRef, KubeconfigSecretRef
+from cutover.api.clusters import ClusterRef
+from cutover.clusters.access import Access, Unusable
 from cutover.clusters.answers import Answer, Failed, Ok, Reason
+from cutover.clusters.breaker import Breaker
 from cutover.clusters.connection import Connection
-from cutover.clusters.kubeconfig import Access, Unusable, parse
 from cutover.clusters.pool import Pool
-from cutover.clusters.secrets import MAX_AGE, MISSING, REFUSED, Secret, Secrets
-from cutover.decide.observation import Refusal, SideReach
+from cutover.clusters.secrets import MAX_AGE, MISSING, REFUSED
+from cutover.clusters.sources import Found, Sources
+from cutover.clusters.tokens.keeper import Issue
+from cutover.decide.observation import NOT_ANSWERED, Refusal, SideReach
 
-_KEYS = ("kubeconfig", "value")
 _REACH_OK, _REACH_FAILED = 15.0, 10.0
+_REACH_FIRST, _REACH_AGAIN = 1.0, 0.25
+"""Seconds that a look waits for the answer of a cluster of which nothing is known yet, and later on."""
 _REFRESH_GAP = 1.0
 """Seconds: a wrong token must not become a stream of Secret reads."""
+_NOT_READ = (MISSING, REFUSED, "IdentityNotLent")
 
 log = logging.getLogger(__name__)
 
-Place = tuple[str, str, str | None]
-"""Namespace, name and key of a kubeconfig Secret."""
+Place = tuple[str, ClusterRef]
+"""The namespace of the rollout, and what it names there."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One kubeconfig Secret."""
+    """What one reference leads to."""
 
     place: Place
+    where: str
+    """The Secret and key in words."""
     holders: set[str] = field(default_factory=set)
     connection: Connection | None = None
     version: str = ""
-    """The Secret's resourceVersion that was read last, usable or not."""
+    """Of what was read last, usable or not."""
     unusable: Refusal | None = None
     """What is wrong with that version."""
     problem: Refusal | None = None
-    """Why the Secret cannot be used now."""
+    """Why it cannot be used now."""
     checked_at: float = float("-inf")
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    @property
-    def where(self) -> str:
-        namespace, name, key = self.place
-        return f"Secret {namespace}/{name}" + (f" key {key}" if key else "")
+
+@dataclass(slots=True)
+class _Reached:
+    """Whether a cluster answered, asked beside the looks."""
+
+    until: float = float("-inf")
+    reach: SideReach | None = None
+    slow: bool = False
+    """The last answer was not worth waiting for."""
+    task: asyncio.Task[None] | None = None
 
 
 class Clusters:
@@ -59,18 +73,19 @@ class Clusters:
     def __init__(
         self,
         own: Connection,
-        secrets: Secrets,
+        sources: Sources,
+        issue: Issue | None = None,
         *,
-        allow_insecure: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.own = own
-        self._secrets = secrets
-        self._allow_insecure = allow_insecure
+        self._sources = sources
+        self._issue = issue
         self._clock = clock
         self._entries: dict[Place, _Entry] = {}
         self._pools: dict[Access, Pool] = {}
-        self._reached: dict[Connection, tuple[float, SideReach]] = {}
+        self._breakers: dict[tuple[str, str | None], Breaker] = {}
+        self._reached: dict[Connection, _Reached] = {}
         self._identity: str | None = None
         self._checks: set[asyncio.Task[None]] = set()
         self._closings: set[asyncio.Task[None]] = set()
@@ -81,9 +96,9 @@ class Clusters:
         The first holder waits for the Secret; a later look never waits, it only has the Secret
         looked at again where that is due.
         """
-        if ref.kubeconfig_secret_ref is None:
+        if ref.is_own:
             return self.own
-        entry = self._entry(ref.kubeconfig_secret_ref, namespace)
+        entry = self._entry(ref, namespace)
         due = self._clock() - entry.checked_at >= MAX_AGE
         if due and holder in entry.holders:
             _start(self._check(entry), self._checks)
@@ -92,13 +107,12 @@ class Clusters:
         if entry.connection is None or (entry.problem and holder not in entry.holders):
             return entry.problem or Refusal(REFUSED, f"{entry.where} was not read yet")
         entry.holders.add(holder)
+        entry.connection.keep_fresh()
         return entry.connection
 
     def problem(self, ref: ClusterRef, namespace: str) -> Refusal | None:
         """Say what is wrong with the Secret now, though connections made before still work."""
-        if ref.kubeconfig_secret_ref is None:
-            return None
-        return self._entry(ref.kubeconfig_secret_ref, namespace).problem
+        return None if ref.is_own else self._entry(ref, namespace).problem
 
     def release(self, holder: str) -> None:
         """Close what nobody else uses."""
@@ -107,24 +121,44 @@ class Clusters:
             if not entry.holders and not entry.checking.locked():
                 del self._entries[entry.place]
                 if entry.connection is not None:
-                    self._reached.pop(entry.connection, None)
+                    self._forget_reach(entry.connection)
         self._close_unused()
 
     async def reach(self, ref: ClusterRef, namespace: str, holder: str) -> SideReach:
-        """Ask the cluster for its version; the answer is kept for 15 s, a failure for 10 s."""
+        """Tell whether the cluster gives its version, asked every 15 s, after a failure every 10 s.
+
+        It is asked beside the look: one that answers nothing keeps nobody waiting a second time.
+        """
         connection = await self.connect(ref, namespace, holder)
         if isinstance(connection, Refusal):
             return SideReach(False, connection.reason, connection.message)
         problem = self.problem(ref, namespace)
-        if problem is not None and problem.reason in (MISSING, REFUSED):
+        if problem is not None and problem.reason in _NOT_READ:
             return SideReach(False, problem.reason, problem.message)
-        kept = self._reached.get(connection)
-        if kept is not None and self._clock() < kept[0]:
-            return kept[1]
-        reach = _reach(await connection.get("/version"))
-        age = _REACH_OK if reach.reachable else _REACH_FAILED
-        self._reached[connection] = (self._clock() + age, reach)
-        return reach
+        kept = self._reached.setdefault(connection, _Reached())
+        if self._clock() < kept.until and kept.reach is not None:
+            return kept.reach
+        if kept.task is None or kept.task.done():
+            kept.task = _task(self._ask_reach(connection, kept), self._checks)
+        if not kept.slow:
+            patience = _REACH_FIRST if kept.reach is None else _REACH_AGAIN
+            await asyncio.wait({kept.task}, timeout=patience)
+            kept.slow = not kept.task.done()
+        return kept.reach or SideReach(
+            None, NOT_ANSWERED, f"{connection.server} has not answered yet"
+        )
+
+    async def _ask_reach(self, connection: Connection, kept: _Reached) -> None:
+        began = self._clock()
+        kept.reach = _reach(await connection.get("/version"))
+        kept.slow = self._clock() - began > _REACH_AGAIN
+        age = _REACH_OK if kept.reach.reachable else _REACH_FAILED
+        kept.until = self._clock() + age
+
+    def _forget_reach(self, connection: Connection) -> None:
+        kept = self._reached.pop(connection, None)
+        if kept is not None and kept.task is not None:
+            kept.task.cancel()
 
     async def identity(self) -> str | Failed:
         """Tell our own cluster from every other: the uid of its kube-system namespace."""
@@ -150,34 +184,33 @@ class Clusters:
         await asyncio.gather(*self._checks, *self._closings, return_exceptions=True)
         await self.own.pool.close()
 
-    def _entry(self, ref: KubeconfigSecretRef, namespace: str) -> _Entry:
-        place = (namespace, ref.name, ref.key)
-        return self._entries.setdefault(place, _Entry(place))
+    def _entry(self, ref: ClusterRef, namespace: str) -> _Entry:
+        place = (namespace, ref.model_copy(update={"namespace": None}))
+        if place not in self._entries:
+            self._entries[place] = _Entry(place, self._sources.where(ref, namespace))
+        return self._entries[place]
 
     async def _check(self, entry: _Entry, max_age: float = MAX_AGE) -> None:
         """Read the Secret again and swap the pool where it changed."""
         async with entry.checking:
             if self._clock() - entry.checked_at < max_age:
                 return
-            namespace, name, key = entry.place
-            secret = await self._secrets.read(namespace, name, max_age=max_age)
+            namespace, ref = entry.place
+            found = await self._sources.find(ref, namespace, max_age)
             entry.checked_at = self._clock()
-            if isinstance(secret, Refusal):
-                self._note(entry, secret)
+            if isinstance(found, Refusal):
+                self._note(entry, found)
                 return
-            if secret.resource_version != entry.version:
-                entry.unusable = await self._take(entry, secret, key)
-                entry.version = secret.resource_version
+            if found.version != entry.version:
+                entry.unusable = await self._take(entry, found)
+                entry.version = found.version
             self._note(entry, entry.unusable)
 
-    async def _take(self, entry: _Entry, secret: Secret, key: str | None) -> Refusal | None:
-        text = secret.text(*((key,) if key else _KEYS))
-        if isinstance(text, Refusal):
-            return text
-        access = await asyncio.to_thread(  # dense YAML takes a second
-            parse, text, entry.where, allow_insecure=self._allow_insecure
-        )
-        pool = access if isinstance(access, Unusable) else self._pool(access, entry.where)
+    async def _take(self, entry: _Entry, found: Found) -> Refusal | None:
+        access = await self._sources.access(found)
+        if isinstance(access, Refusal):
+            return access
+        pool = self._pool(access, found.where)
         if isinstance(pool, Unusable):
             return Refusal(REFUSED, pool.message)
         if entry.connection is None:
@@ -185,10 +218,11 @@ class Clusters:
             entry.connection = Connection(pool, name, lambda: self._renew(entry))
             entry.connection.counted = self.own.counted
         elif entry.connection.pool is not pool:
-            log.info("Newer credentials are in force: %s", entry.where)
+            log.info("Newer credentials are in force: %s", found.where)
             entry.connection.replace(pool)
-            self._reached.pop(entry.connection, None)
+            self._forget_reach(entry.connection)
             self._close_unused()
+        entry.connection.credentials = found.where
         return None
 
     def _note(self, entry: _Entry, problem: Refusal | None) -> None:
@@ -205,9 +239,12 @@ class Clusters:
 
     def _pool(self, access: Access, where: str) -> Pool | Unusable:
         known = self._pools.get(access)
-        built = known or Pool.build(access, where)
+        built = known or Pool.build(access, where, self._issue)
         if isinstance(built, Pool):
             self._pools[access] = built
+            built.breaker = self._breakers.setdefault(
+                _way(access), built.breaker or Breaker(self._clock)
+            )
         return built
 
     def _close_unused(self) -> None:
@@ -216,12 +253,25 @@ class Clusters:
             if pool not in used:
                 del self._pools[access]
                 _start(pool.close(), self._closings)
+        ways = {_way(access) for access in self._pools}
+        for way in self._breakers.keys() - ways:
+            del self._breakers[way]
 
 
-def _start(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
+def _way(access: Access) -> tuple[str, str | None]:
+    """What a server's silence is told by: the same server through another proxy is another way."""
+    return access.server, access.proxy
+
+
+def _start(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    _ = _task(work, tasks)
+
+
+def _task(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> asyncio.Task[None]:
     task = asyncio.get_running_loop().create_task(work)
     tasks.add(task)
     task.add_done_callback(tasks.discard)
+    return task
 
 
 def _reach(answer: Answer) -> SideReach:

@@ -32,15 +32,23 @@ class Secret:
     name: str
     resource_version: str
     values: Mapping[str, bytes] = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, *keys: str) -> str | Refusal:
         """Return the value of the first of the keys that is there."""
+        key = self.key(*keys)
+        if isinstance(key, Refusal):
+            return key
+        try:
+            return self.values[key].decode()
+        except UnicodeDecodeError:
+            return Refusal(REFUSED, f"{self} key {key} holds no text: write it again")
+
+    def key(self, *keys: str) -> str | Refusal:
+        """Return the first of the keys that is there."""
         for key in keys:
             if key in self.values:
-                try:
-                    return self.values[key].decode()
-                except UnicodeDecodeError:
-                    return Refusal(REFUSED, f"{self} key {key} holds no text: write it again")
+                return key
         wanted = " or ".join(keys)
         return Refusal(MISSING, f"{self} has no key {wanted}: add it, or name another key")
 
@@ -74,11 +82,11 @@ class Secrets:
     ) -> Secret | Refusal:
         """Read a Secret for a rollout in ``home``; ``namespace`` defaults to it."""
         place = namespace or home
-        if place != home and place not in self._namespaces:
+        if not self.allows(home, place):
             return Refusal(
                 REFUSED,
                 f"Secret {place}/{name} is outside the rollout's namespace {home}: copy it there,"
-                " or start the operator with --secret-namespaces",
+                f" or start the operator with --secret-namespaces={place}",
             )
         kept = self._kept.get((place, name))
         if kept is None:
@@ -90,6 +98,10 @@ class Secrets:
                 kept.found = await self._fetch(place, name)
                 kept.read_at = self._clock()
             return kept.found
+
+    def allows(self, home: str, namespace: str) -> bool:
+        """Whether a rollout in ``home`` may use what lies in a namespace, once it is labelled."""
+        return namespace == home or namespace in self._namespaces
 
     async def text(self, home: str, name: str, *keys: str) -> str | Refusal:
         """Read one value of a Secret as text."""
@@ -127,7 +139,8 @@ class Secrets:
 def _usable(namespace: str, name: str, body: Mapping[str, object]) -> Secret | Refusal:
     metadata = body.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    if (metadata.get("labels") or {}).get(SECRET_USE) != "true":
+    labels = metadata.get("labels") or {}
+    if labels.get(SECRET_USE) != "true":
         return Refusal(
             REFUSED,
             f"Secret {namespace}/{name} is not labelled for use: its owner may allow it with"
@@ -141,4 +154,4 @@ def _usable(namespace: str, name: str, body: Mapping[str, object]) -> Secret | R
         }
     except (binascii.Error, TypeError, ValueError):
         return Refusal(REFUSED, f"Secret {namespace}/{name} holds no valid data: write it again")
-    return Secret(namespace, name, str(metadata.get("resourceVersion", "")), values)
+    return Secret(namespace, name, str(metadata.get("resourceVersion", "")), values, labels)

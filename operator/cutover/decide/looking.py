@@ -46,6 +46,8 @@ class Wanted:
     """Trailing windows, in seconds, to read on both sides; none: metrics are not needed."""
     long_window: float | None = None
     """The one of them that reaches back to where the evidence (or the weight) begins."""
+    going_back: bool = False
+    """Whether a rollback waits for it."""
     reach: bool = False
     """Whether the sides' API servers are to be asked."""
     past: bool = False
@@ -82,7 +84,8 @@ def wanted(
     if plan is None:
         return NOTHING
     if latched or commands.abort or commands.deleting or status.phase is Phase.ROLLING_BACK:
-        return Wanted(route=commands.has_finalizer or status.phase not in FINISHED)
+        due = commands.has_finalizer or status.phase not in FINISHED
+        return Wanted(route=due, going_back=due)
     if status.phase in FINISHED:
         return Wanted(route=commands.has_finalizer)
     interval = parse_duration(plan.analysis.interval)

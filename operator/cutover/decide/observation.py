@@ -171,9 +171,13 @@ class Refusal:
     message: str
 
 
+NOT_ANSWERED = "NotAnswered"
+"""It was asked, and nothing has come back yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class SideReach:
-    """Whether one side's API server answers; None: not looked at."""
+    """Whether one side's API server answers; None: not looked at, or not answered yet."""
 
     reachable: bool | None = None
     reason: str = "NotLookedAt"

@@ -275,12 +275,12 @@ def _namespace_refusal(plan: Plan, namespace: str) -> Refusal | None:
         ("target", plan.target.cluster),
         ("traffic", plan.traffic.cluster),
     ):
-        if ref.kubeconfig_secret_ref is None and ref.namespace not in (None, namespace):
+        if ref.is_own and ref.namespace not in (None, namespace):
             return Refusal(
                 "NamespaceNotAllowed",
                 f"spec.{field}.cluster.namespace is {ref.namespace}, but in the operator's own cluster"
                 f" only the rollout's namespace {namespace} may be used: move the rollout there or"
-                " name a kubeconfigSecretRef",
+                " name another cluster, such as by kubeconfigSecretRef",
             )
     return None
 

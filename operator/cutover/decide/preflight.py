@@ -16,7 +16,14 @@ from cutover.decide.admission import preflight_room, unfit
 from cutover.decide.check import Check, awaited, failed, of_refusal, passed, unknown, warned
 from cutover.decide.decision import Said
 from cutover.decide.feasible import Feasibility, Need, Pace, fitting_steps, foresee, pace_of
-from cutover.decide.observation import Observation, Probes, Refusal, Replicas, SideReach
+from cutover.decide.observation import (
+    NOT_ANSWERED,
+    Observation,
+    Probes,
+    Refusal,
+    Replicas,
+    SideReach,
+)
 from cutover.decide.readable import metrics_checks
 from cutover.decide.readings import Gap
 from cutover.decide.route import RouteSeen
@@ -96,6 +103,8 @@ def _reach(side: str, reach: SideReach) -> Check:
     name = f"{side} cluster"
     if reach.reachable is False:
         return failed(name, reach.reason, f"spec.{side}.cluster: {reach.message}")
+    if reach.reason == NOT_ANSWERED:
+        return awaited(name, reach.reason, f"spec.{side}.cluster: {reach.message}")
     if reach.reachable is None:
         return unknown(name, reach.reason, "has not been asked yet")
     return passed(name, "its API server answers")

@@ -3,9 +3,9 @@
 Computed once, last, from the new status and from what was seen; nothing is decided here.
 """
 
+from cutover.api.clusters import ClusterRef
 from cutover.api.conditions import Condition, ConditionStatus, ConditionType, with_condition
 from cutover.api.preflight import CheckState
-from cutover.api.sides import ClusterRef
 from cutover.api.status import Phase, Plan, Status, Summary
 from cutover.api.verdict import Verdict
 from cutover.decide import claims
@@ -96,7 +96,7 @@ def _clause(message: str) -> str:
 
 def cluster_name(ref: ClusterRef) -> str:
     """What a person calls the cluster."""
-    return ref.kubeconfig_secret_ref.name if ref.kubeconfig_secret_ref else "in-cluster"
+    return ref.called
 
 
 # --- the conditions -----------------------------------------------------------------------------

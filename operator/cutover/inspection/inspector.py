@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from cutover.api.sides import ClusterRef
+from cutover.api.clusters import ClusterRef
 from cutover.api.status import Plan
 from cutover.clusters.connection import Connection
 from cutover.decide.observation import Refusal

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from cutover.api.sides import ClusterRef, Side, Workload
+from cutover.api.clusters import ClusterRef
+from cutover.api.sides import Side, Workload
 from cutover.api.status import Plan
 from cutover.clusters.answers import Failed
 from cutover.clusters.connection import Connection

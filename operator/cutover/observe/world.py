@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from cutover import api
+from cutover.api.clusters import ClusterRef
 from cutover.api.gates import Gate
-from cutover.api.sides import ClusterRef, Profile
+from cutover.api.sides import Profile
 from cutover.api.status import Plan, Status
 from cutover.decide.asking import Asking
 from cutover.decide.looking import Wanted, wanted
@@ -254,10 +255,10 @@ async def _look(
         return None, None, None, (SideReach(), SideReach())
     holder = f"{thing.namespace}/{thing.name}"
     if not want.windows and not want.reach:
-        route = await _route(thing, plan, want, adapters, holder)
+        route = await _route(thing, plan, want, adapters, holder, insist=want.going_back)
         return route, None, None, (SideReach(), SideReach())
     route, readings, near, far = await asyncio.gather(
-        _route(thing, plan, want, adapters, holder),
+        _route(thing, plan, want, adapters, holder, insist=False),
         _both(adapters.metrics(plan, thing.namespace, holder), want, memory),
         _reach(plan.source.cluster, want, thing, adapters, holder),
         _reach(plan.target.cluster, want, thing, adapters, holder),
@@ -290,11 +291,13 @@ async def _both(
     return readings
 
 
-async def _route(thing: Object, plan: Plan, want: Wanted, adapters: Adapters, holder: str) -> Route:
+async def _route(
+    thing: Object, plan: Plan, want: Wanted, adapters: Adapters, holder: str, *, insist: bool
+) -> Route:
     router = await adapters.router(plan, thing.namespace, holder)
     if isinstance(router, Refusal):
         return RouteUnreadable(router.reason, router.message)
-    route = await router.look()
+    route = await router.look(insist=insist)
     if not want.mirror or not isinstance(route, RouteSeen) or route.mirror_refusal is not None:
         return route
     return replace(route, mirror_refusal=await router.mirrorable(route, want.mirror))

@@ -43,7 +43,7 @@ class ObjectRouter:
         self._takes: set[int] = set()
         """Percents of which the API server has taken a mirror in a dry run."""
 
-    async def look(self, *, deadline: float = DEADLINE) -> Route:
+    async def look(self, *, deadline: float = DEADLINE, insist: bool = False) -> Route:
         """Read the declared weights, the claim and the gateway's acceptance.
 
         The watch's copy is taken when it is not older than anything this router saw or wrote, and
@@ -52,7 +52,7 @@ class ObjectRouter:
         watched = self._from_watch()
         if watched is not None:
             return see(watched, self._layout)
-        answer = await self._connection.get(self._path, deadline=deadline)
+        answer = await self._connection.get(self._path, deadline=deadline, insist=insist)
         if isinstance(answer, Failed):
             return await self._unread(answer, deadline)
         self._asked_at = self._clock()

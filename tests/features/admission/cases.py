@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.features.admission.case import Case, duration_case, value_case
+from tests.features.admission.cluster_cases import CLUSTERS
 from tests.features.admission.golden_cases import GOLDEN
 from tests.features.admission.holdout_cases import HOLDOUT
 from tests.features.admission.outputs_cases import OUTPUTS, outputs
@@ -654,5 +655,6 @@ STATIC: list[Case] = [
     *GOLDEN,
     *HOLDOUT,
     *OUTPUTS,
+    *CLUSTERS,
     *GATEWAY,
 ]

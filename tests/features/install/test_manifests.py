@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from cutover.api.rollout import MigrationRollout
-from cutover.clusters.kubeconfig import Access, parse
+from cutover.clusters.access import Access
+from cutover.clusters.kubeconfig import parse
 from cutover.crd import openapi_schema
 from tests.features.install.conftest import ROOT, Json, may
 from tests.lab import OPERATOR, Cluster

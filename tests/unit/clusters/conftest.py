@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from cutover.clusters.access import Access
 from cutover.clusters.connection import Connection
-from cutover.clusters.kubeconfig import Access
 from cutover.clusters.pool import Pool
 
 Handler = Callable[[web.Request], web.Response]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from cutover.clusters.access import Access
 from cutover.clusters.answers import Failed, Ok, Reason
 from cutover.clusters.connection import MERGE_PATCH, Connection, Event
-from cutover.clusters.kubeconfig import Access
 from cutover.clusters.pool import Pool
 from tests.unit.clusters.conftest import Server
 

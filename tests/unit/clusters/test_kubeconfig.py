@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutover.clusters.kubeconfig import MAX_TEXT, Access, Unusable, parse
+from cutover.clusters.access import Access, Unusable
+from cutover.clusters.kubeconfig import MAX_TEXT, parse
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from cutover.api.sides import ClusterRef
+from cutover.api.clusters import ClusterRef
 from cutover.clusters.answers import Failed, Ok
 from cutover.clusters.connection import Connection
 from cutover.clusters.registry import Clusters
 from cutover.clusters.secrets import Secret, Secrets
+from cutover.clusters.sources import Sources
 from cutover.decide.observation import Refusal
 from tests.unit.clusters.conftest import Clock, Server
 
@@ -44,7 +45,7 @@ def secret(text: str, version: str = "1", *, key: str = "kubeconfig", use: str =
 async def clusters(server: Server, clock: Clock) -> AsyncIterator[Clusters]:
     own = server.connection(token="own")
     server.answers["/version"] = {"gitVersion": "v1"}
-    made = Clusters(own, Secrets(own, clock=clock), allow_insecure=True, clock=clock)
+    made = Clusters(own, Sources(own, Secrets(own, clock=clock), allow_insecure=True), clock=clock)
     yield made
     await made.close()
 

@@ -66,8 +66,8 @@ def test_a_window_too_short_to_tell_an_increase_is_not_asked_for(world: World) -
 
 def test_a_rollback_needs_the_route_and_nothing_else(world: World) -> None:
     rolling = world.status.model_copy(update={"phase": Phase.ROLLING_BACK})
-    assert _wanted(world, rolling) == Wanted(route=True)
-    assert _wanted(world, latched=True) == Wanted(route=True)
+    assert _wanted(world, rolling) == Wanted(route=True, going_back=True)
+    assert _wanted(world, latched=True) == Wanted(route=True, going_back=True)
 
 
 def test_without_a_plan_nothing_can_be_looked_at(world: World) -> None:

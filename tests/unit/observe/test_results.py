@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
-from cutover.api.sides import ClusterRef
+from cutover.api.clusters import ClusterRef
 from cutover.api.status import Plan
 from cutover.decide.observation import ResultsWanted
 from cutover.decide.readings import Gap, Missing

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from cutover import handlers
-from cutover.clusters.kubeconfig import Access
+from cutover.clusters.access import Access
 from cutover.handlers import Changes, Watch
 
 KEY = ("ns", "a")

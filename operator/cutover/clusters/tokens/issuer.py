@@ -1,0 +1,41 @@
+"""One place that gets tokens, whichever the cloud."""
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from cutover.clusters.logins import AksLogin, EksLogin, GkeLogin, Login
+from cutover.clusters.tokens.aws import Aws
+from cutover.clusters.tokens.entra import Entra
+from cutover.clusters.tokens.google import IAM, Google
+from cutover.clusters.tokens.granted import Token
+from cutover.clusters.tokens.web import client
+
+
+class Issuer:
+    """Gets tokens from the clouds over one client.
+
+    Where the clouds' servers are can be told by the variables that their own SDKs read:
+    AWS_ENDPOINT_URL_STS, GCE_METADATA_HOST and AZURE_AUTHORITY_HOST.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, google_iam: str = IAM) -> None:
+        self._http = client()
+        self.aws = Aws(self._http, environment)
+        self.google = Google(self._http, environment, iam=google_iam)
+        self.entra = Entra(self._http, environment)
+
+    async def issue(self, login: Login) -> Token:
+        """Get a token; raises LoginError."""
+        match login:
+            case EksLogin():
+                return await self.aws.token(login)
+            case GkeLogin():
+                return await self.google.token(login)
+            case AksLogin():
+                return await self.entra.token(login)
+            case _ as never:
+                assert_never(never)
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._http.aclose()
