@@ -62,7 +62,7 @@ class Access:
     """The server's certificate is not verified; only with --allow-insecure-tls."""
     login: Login | None = None
     """Where tokens come from that do not last; None: there are credentials above."""
-    names: Names = Names()
+    names: Names = field(default=Names(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
