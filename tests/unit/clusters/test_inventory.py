@@ -70,7 +70,7 @@ def test_what_cannot_be_opened_says_why(providers: Any, words: str) -> None:
 
 
 def test_the_address_is_the_profiles_whatever_the_kubeconfig_says() -> None:
-    kubeconfig = {
+    kubeconfig: dict[str, Any] = {
         "clusters": [{"name": "c", "cluster": {"server": "https://elsewhere.example"}}],
         "users": [{"name": "u", "user": {"token": "one"}}, {"name": "v", "user": {"token": "two"}}],
         "contexts": [

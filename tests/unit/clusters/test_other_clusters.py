@@ -133,12 +133,12 @@ async def test_a_profile_and_the_secret_of_its_reader(server: Server, clusters: 
 
 
 async def test_another_namespace_needs_the_allow_list(server: Server, clusters: Clusters) -> None:
-    for ref in (
+    for named in (
         {"kubeconfigSecretRef": {"name": "gke", "namespace": "other"}},
         {"argocdClusterRef": {"name": "gke", "namespace": "other"}},
         {"clusterProfileRef": {"name": "gke", "namespace": "other"}},
     ):
-        refusal = await refused(clusters, ClusterRef.model_validate(ref))
+        refusal = await refused(clusters, ClusterRef.model_validate(named))
         assert "--secret-namespaces=other" in refusal.message
     assert not server.asked
     server.answers["/api/v1/namespaces/fleet/secrets/gke"] = secret(kubeconfig(server.url, "one"))
