@@ -7,11 +7,13 @@ from typing import Any
 
 from cutover.api.traffic import Route, Traffic
 from cutover.traffic.contour import HttpProxyLayout
+from cutover.traffic.dnsendpoint import DnsEndpointLayout
 from cutover.traffic.gatewayapi import gateway_layout
 from cutover.traffic.ingress import AlbLayout, NginxLayout
 from cutover.traffic.layout import Kind, Layout
 from cutover.traffic.patching import PatchLayout
 from cutover.traffic.traefik import TraefikLayout
+from cutover.traffic.virtualservice import VirtualServiceLayout
 
 Json = dict[str, Any]
 PAIR: Json = {"sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}}
@@ -84,6 +86,23 @@ _SPLIT = [
 ]
 _AT = "/spec/http/1/route"
 
+
+def record(identifier: str, weight: int, **more: Any) -> Json:
+    """A weighted record of chat.example."""
+    return {
+        "dnsName": "chat.example",
+        "recordType": "CNAME",
+        "recordTTL": 60,
+        "setIdentifier": identifier,
+        "targets": [f"{identifier}.example.net"],
+        "providerSpecific": [
+            {"name": "aws/evaluate-target-health", "value": "true"},
+            {"name": "aws/weight", "value": str(weight)},
+        ],
+        **more,
+    }
+
+
 ROUTED = {
     "httpRoute": Routed(
         "httpRoute",
@@ -121,6 +140,62 @@ ROUTED = {
             },
         ),
         gateway_layout,
+    ),
+    "virtualService": Routed(
+        "virtualService",
+        {
+            "sourceDestination": {"host": "a"},
+            "targetDestination": {"host": "b", "subset": "new"},
+        },
+        _object(
+            "networking.istio.io/v1",
+            "VirtualService",
+            {
+                "hosts": ["chat.example"],
+                "gateways": ["mesh"],
+                "http": _SPLIT,
+                "tls": [
+                    {
+                        "match": [{"port": 443, "sniHosts": ["chat.example"]}],
+                        "route": [
+                            {"destination": {"host": "a", "port": {"number": 443}}, "weight": 100},
+                            {"destination": {"host": "b", "subset": "new"}, "weight": 0},
+                            {"destination": {"host": "c"}, "weight": 40},
+                            {"destination": {"host": "a", "subset": "old"}, "weight": 40},
+                        ],
+                    }
+                ],
+                "tcp": [
+                    {
+                        "match": [{"port": 9000}],
+                        "route": [
+                            {"destination": {"host": "b", "subset": "new"}, "weight": 0},
+                            {"destination": {"host": "a"}, "weight": 1},
+                        ],
+                    }
+                ],
+            },
+        ),
+        VirtualServiceLayout,
+    ),
+    "dnsEndpoint": Routed(
+        "dnsEndpoint",
+        {"dnsName": "chat.example", "sourceSetIdentifier": "a", "targetSetIdentifier": "b"},
+        _object(
+            "externaldns.k8s.io/v1alpha1",
+            "DNSEndpoint",
+            {
+                "endpoints": [
+                    record("a", 255),
+                    record("a", 7, dnsName="other.example"),
+                    record("b", 0, labels={"kept": "as it is"}),
+                    record("b", 0, recordType="A", targets=["192.0.2.1"]),
+                    record("c", 30, recordType="A", targets=["192.0.2.2"]),
+                    record("a", 200, recordType="A", targets=["192.0.2.3"]),
+                ]
+            },
+        ),
+        DnsEndpointLayout,
     ),
     "contourHTTPProxy": Routed(
         "contourHTTPProxy",

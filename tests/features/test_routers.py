@@ -28,6 +28,7 @@ pytestmark = pytest.mark.lab
 
 DEFINITIONS = {
     "istio-crds": "virtualservices.networking.istio.io",
+    "external-dns-crds": "dnsendpoints.externaldns.k8s.io",
     "traefik-crds": "traefikservices.traefik.io",
 }
 

@@ -15,6 +15,8 @@ from cutover.traffic.mirroring import Mirroring
 Object = Mapping[str, Any]
 Operation = dict[str, Any]
 """One operation of a JSON Patch (RFC 6902)."""
+Owned = Sequence[str | tuple[str, ...]]
+"""The way to something in an object's ``managedFields``, key after key; a tuple: any of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class Layout(Protocol):
         """Where a spec names it: ``spec.traffic.httpRoute``."""
 
     @property
-    def owned(self) -> Sequence[str]:
+    def owned(self) -> Owned:
         """The keys of ``managedFields`` that lead to the weights: who changed them last is who changed this."""
 
     def find(self, seen: Object) -> Found:
@@ -177,7 +179,7 @@ def pointer(parts: Iterable[str | int]) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
 
 
-def last_manager(metadata: Object, owned: Sequence[str]) -> str:
+def last_manager(metadata: Object, owned: Owned) -> str:
     """Return the field manager that changed what lies under ``owned`` last; empty where nobody is named."""
     owners = [
         (str(entry.get("time") or ""), str(entry.get("manager") or ""))
@@ -187,10 +189,8 @@ def last_manager(metadata: Object, owned: Sequence[str]) -> str:
     return max(owners)[1] if owners else ""
 
 
-def _owns(fields: Object, owned: Sequence[str]) -> bool:
-    for key in owned:
-        found = fields.get(key)
-        if found is None:
-            return False
-        fields = found
-    return True
+def _owns(fields: Object, owned: Owned) -> bool:
+    if not owned:
+        return True
+    keys = (owned[0],) if isinstance(owned[0], str) else owned[0]
+    return any(fields.get(key) is not None and _owns(fields[key], owned[1:]) for key in keys)

@@ -56,7 +56,7 @@ class VirtualServiceLayout:
 
     wanted: VirtualService
     kind = Kind("networking.istio.io", "v1", "virtualservices", "VirtualService", "install Istio")
-    owned = ("f:spec",)
+    owned = ("f:spec", tuple(f"f:{each}" for each in LISTS))
 
     @property
     def name(self) -> str:
@@ -146,9 +146,12 @@ def _entry(at: tuple[str | int, ...], route: Mapping[str, Any], *, alone: bool) 
     here = (*at, "destination")
     tests = [
         (pointer((*here, key)), destination[key])
-        for key in ("host", "subset", "port")
+        for key in ("host", "subset")
         if key in destination
     ]
+    port = (destination.get("port") or {}).get("number")
+    if port is not None:
+        tests.append((pointer((*here, "port", "number")), port))
     return Entry(pointer((*at, "weight")), weight, tuple(tests))
 
 

@@ -18,7 +18,7 @@ from cutover.ports import RouteChange
 from cutover.traffic.layout import Layout
 from cutover.traffic.patch import build_patch
 from cutover.traffic.seen import ObjectSeen, see
-from tests.fakes.routers import ALB, ROUTED, Json, Routed, bytes_of
+from tests.fakes.routers import ALB, ROUTED, Json, Routed, bytes_of, record
 
 CLAIMED = Claim("cl", "ns", "chat", "u", 1, 3, ())
 KINDS = sorted(ROUTED)
@@ -73,11 +73,32 @@ def documents(draw: st.DrawFn, kind: str) -> Json:
             spec["routes"] = draw(st.permutations([*spec["routes"], route]))
         case "traefikService":
             spec["weighted"] = {**draw(unknown), "services": draw(listed())}
+        case "virtualService":
+            routes = [
+                {"destination": destination(each.pop("name")), **each} for each in draw(listed())
+            ]
+            kind = draw(st.sampled_from(["http", "tls", "tcp"]))
+            spec[kind] = draw(st.permutations([*spec[kind], {**draw(unknown), "route": routes}]))
+        case "dnsEndpoint":
+            kind = draw(st.sampled_from(["CNAME", "AAAA"]))
+            others = draw(st.dictionaries(st.sampled_from("cde"), st.integers(0, 255)))
+            pair = [] if kind == "CNAME" else [("a", draw(st.sampled_from([100, 200]))), ("b", 0)]
+            if kind == "CNAME" and others:
+                spec["endpoints"][0]["providerSpecific"][1]["value"] = "100"
+            more = [
+                record(name, n, recordType=kind, **draw(unknown))
+                for name, n in [*pair, *others.items()]
+            ]
+            spec["endpoints"] = draw(st.permutations([*spec["endpoints"], *more]))
         case "albIngress":
             document["metadata"]["annotations"][ALB] = draw(actions())
         case _:
             pass  # its numbers stand at fixed places
     return document
+
+
+def destination(host: str) -> Json:
+    return {"host": host, "subset": "new"} if host == "b" else {"host": host}
 
 
 @st.composite
@@ -153,7 +174,7 @@ def test_a_run_and_its_rollback_leave_all_else_byte_for_byte(
     steps = data.draw(
         st.lists(st.integers(1, 100), min_size=1, max_size=4, unique=True).map(sorted)
     )
-    assert inexpressible(seen.rules, steps, seen.whole) is None
+    assert inexpressible(seen.rules, steps, seen.whole, seen.largest) is None
     claim = replace(CLAIMED, original=seen.rules)
     now = written(before, layout, RouteChange((), claim))
     for step in steps:
@@ -300,6 +321,8 @@ def test_who_changed_the_weights_last_is_told_of_any_kind() -> None:
     for kind, fields in (
         ("contourHTTPProxy", {"f:spec": {"f:routes": {}}}),
         ("patch", {"f:spec": {"f:http": {}}}),
+        ("virtualService", {"f:spec": {"f:tcp": {}}}),
+        ("dnsEndpoint", {"f:spec": {"f:endpoints": {}}}),
         ("albIngress", {"f:metadata": {"f:annotations": {f"f:{ALB}": {}}}}),
     ):
         managed = [
