@@ -186,3 +186,25 @@ async def test_what_a_validating_server_refuses_of_a_number_is_told(
     refused = await thing.router.write(await thing.look(), beyond)
     assert isinstance(refused, NotWritten)
     assert refused.reason == "Refused"
+
+
+async def test_a_virtualservice_mirrors_and_leaves_no_trace_of_it(
+    cluster: Cluster, connection: Connection
+) -> None:
+    """Of its http rules alone, since Istio copies nothing of the others."""
+    routed = ROUTED["virtualService"]
+    http = replace(routed, router=routed.router | {"rules": ["http/1"]})
+    thing = Thing(cluster, connection, http, http.made())
+    before = thing.read()
+    seen = await thing.look()
+    claim = replace(MINE, original=seen.rules)
+    await thing.write(RouteChange((), claim))
+    assert await thing.router.mirrorable(await thing.look(), [10, 100]) is None
+    for percent in (10, 100):
+        await thing.write(RouteChange((), replace(claim, mirror=percent)))
+        assert (await thing.look()).mirrored == percent
+    await thing.write(RouteChange((), None))
+    assert whole(thing.read()) == whole(before)
+    every = Thing(cluster, connection, routed, routed.made())
+    refused = await every.router.mirrorable(await every.look(), [10])
+    assert "of which Istio copies nothing" in str(refused)

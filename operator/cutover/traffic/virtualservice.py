@@ -12,6 +12,7 @@ from typing import Any
 from cutover.api.istio import Destination, VirtualService
 from cutover.decide.route import RuleWeights
 from cutover.traffic.coverage import Named, Words, problem, whole
+from cutover.traffic.istiomirror import mirroring
 from cutover.traffic.layout import (
     RULE_NOT_COVERED,
     Entry,
@@ -79,7 +80,13 @@ class VirtualServiceLayout:
             for one in meant
         ]
         trouble = _beyond(rules, listed or (), field) or problem(named, _words(self.wanted))
-        return Found(whole(named), trouble, refusal(seen))
+        places = whole(named)
+        both = {place.rule for place in places}
+        copying = mirroring(
+            [(one.number, one.kind, one.index, one.content) for one in meant if one.number in both],
+            lambda destination: _is_same(destination, self.wanted.target_destination),
+        )
+        return Found(places, trouble, refusal(seen), mirroring=copying)
 
     def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
         """Write both weights."""
