@@ -21,6 +21,7 @@ from cutover.observe.memory import Memory
 from cutover.observe.past import forget
 from cutover.observe.replaying import forget_replays
 from cutover.observe.results import forget_results
+from cutover.observe.values import forget_values
 from cutover.observe.world import Known, end_beside, end_inspection, observe, take_apart_once
 from cutover.observe.world import Object as Rollout
 from cutover.ports import (
@@ -202,6 +203,7 @@ class Reconciler:
             end_beside(memory)
             end_inspection(memory)
             forget_results(memory)
+            forget_values(memory)
         self._adapters.release("/".join(key))
         self._reporter.forget(key)
 

@@ -1,6 +1,6 @@
 """Numbers that a user's own PromQL gives: asked beside the joined query, each alone.
 
-So a bad expression costs its own gate and no other, and a slow one at most two seconds of a full look.
+So a bad expression costs its own gate and no other, and a slow one a look (`observe.values`).
 """
 
 import math

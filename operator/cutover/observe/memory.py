@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from cutover.decide.observation import ReplaySeen, ResultsSeen, ResultsWanted
-from cutover.decide.readings import PastSeen
+from cutover.decide.readings import PastSeen, Values
 from cutover.observe.beside import Beside
 from cutover.observe.inspecting import Inspection
 
@@ -43,6 +43,17 @@ class Evaluation:
     """What was read before."""
 
 
+@dataclass(frozen=True, slots=True)
+class AskedValues:
+    """What query gates ask for, being asked in the background since the last full look."""
+
+    about: object
+    """The evidence that it was asked of: of other evidence an answer says nothing."""
+    task: Task[Values]
+    before: Values | None
+    """What was answered to the look before that."""
+
+
 @dataclass(slots=True)
 class Memory:
     """Of one rollout."""
@@ -63,6 +74,7 @@ class Memory:
     """Why the last write to the route did not succeed."""
     past: Recollection | None = None
     """Only during Preflight."""
+    values: AskedValues | None = None
     results: dict[ResultsWanted, Evaluation] = field(default_factory=dict)
     """Those that were wanted at the last look."""
     replays: dict[str, Replay] = field(default_factory=dict)

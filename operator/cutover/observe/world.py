@@ -36,7 +36,7 @@ from cutover.observe.memory import Memory
 from cutover.observe.past import forget, recall
 from cutover.observe.replaying import attend
 from cutover.observe.results import attend_results, forget_results
-from cutover.observe.values import ask_values
+from cutover.observe.values import begin_values, take_values
 from cutover.ports import Adapters, Metrics, NotWritten, Replayer, Rollouts
 
 
@@ -120,9 +120,9 @@ async def observe(
     asked = None if plan is None else Asked(plan, thing.namespace, holder, adapters)
     beside = _beside(asked, want, memory, thing.status, now)
     inspection = _inspection(asked, want, memory, now)
-    (route, source, target, reach), values = await asyncio.gather(
-        _look(thing, plan, want, memory, adapters), ask_values(plan, want, sides)
-    )
+    sought = begin_values(memory, plan, want, sides, thing.status)
+    route, source, target, reach = await _look(thing, plan, want, memory, adapters)
+    values = await take_values(sought)
     _learn(memory, want, now, source, target)
     if inspection is not None:
         await inspection.settle(A_MOMENT)

@@ -66,7 +66,8 @@ def test_one_is_waited_for_before_traffic_and_one_pauses_until_a_person_resumes(
     assert stage.targets == [0]
     warm_up(stage.slot.target, 3)
     stage.wait_weight(25)
-    assert gate(stage, "warmed-up")["verdict"] == "Pass"
+    # The route is written before the status is.
+    stage.wait("it passed", lambda: gate(stage, "warmed-up").get("verdict") == "Pass")
     stage.wait("asked for", lambda: "waits for approval go" in stage.status.get("message", ""))
 
     asyncio.run(stage.slot.target.set(error_rate=0.1))
