@@ -218,6 +218,31 @@ def test_what_is_told_to_a_person(
         assert words in said
 
 
+def test_drift_is_dealt_out_and_replayed_too_and_what_is_not_says_why(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    spread = {"histogram": {"metric": FIRST}, "method": "KS", "max": "0.05"}
+    gates = [
+        {"name": "errors", "errorRate": {"max": "1%", "ratio": "2"}},
+        {"name": "spread", "drift": spread},
+        {
+            "name": "length",
+            "drift": {"distribution": "OutputTokens", "method": "PSI", "max": "0.2"},
+        },
+        {"name": "queue", "query": {"expr": "sum(q{$matchers})", "max": "3"}},
+    ]
+    whole = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump(merged(whole, spec({"gates": gates}))))
+    assert run(["backtest", str(file), "--since", "1d", "--every", "4h", "-o", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    (sound,) = told["trials"]
+    assert sound["finished"] == sound["plans"] == 6
+    assert sound["alarms"]["gate spread"]["fired"] == 0
+    assert told["leftOut"].keys() == {"length", "queue"}
+    assert "no such distribution" in told["leftOut"]["length"]
+
+
 def test_no_past_is_one_sentence_and_no_secret_is_told(
     file: Path,
     address: str,

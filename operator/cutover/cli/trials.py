@@ -11,10 +11,9 @@ from rich.text import Text
 from cutover.api.quantities import format_duration
 from cutover.api.status import Plan
 from cutover.cli.columns import Cells, columns
-from cutover.foresight.outlook import is_counted
 from cutover.foresight.past import Past
 from cutover.foresight.replay import End, Run
-from cutover.foresight.trial import Trial, at_most
+from cutover.foresight.trial import Trial, at_most, left_out
 from cutover.judge.wording import percent
 
 SHOWN: Final = 5
@@ -30,7 +29,7 @@ def draw_trials(
     lines += _sound(sound)
     for trial in worse:
         lines += [Text(""), *_caught(trial, factor)]
-    lines += [Text(""), *_not_replayed(plan), _how(past)]
+    lines += [Text(""), *_not_replayed(plan, past), _how(past)]
     return Group(*lines)
 
 
@@ -125,20 +124,16 @@ def _caught(trial: Trial, factor: float) -> Iterator[Text]:
         yield Text(f"{passed:>5}  went through to the end unnoticed", style="yellow")
 
 
-def _not_replayed(plan: Plan) -> Iterator[Text]:
-    for gate in plan.gates:
-        if not is_counted(gate):
-            yield Text(
-                f"{gate.name} ({gate.kind}) is left out: it does not count requests over time",
-                style="yellow",
-            )
+def _not_replayed(plan: Plan, past: Past) -> Iterator[Text]:
+    for gate, why in left_out(plan, past).items():
+        yield Text(f"{gate} is not replayed: {why}", style="yellow")
 
 
 def _how(past: Past) -> Text:
     return Text(
         "How: each look's requests are dealt out by chance to source and target as the weight says, and judged"
         f" by the operator's own code every {past.look:g} s; guards see whole looks. Not replayed: the guard"
-        " against silence, delivery, what gates have in common. AT MOST: Clopper–Pearson, one-sided; plans"
+        " against silence, delivery, prompts that differ, what gates have in common. AT MOST: Clopper–Pearson, one-sided; plans"
         " that overlap or share a day are not independent, which it takes them to be.",
         style="dim",
     )
@@ -164,7 +159,7 @@ def as_json(name: str, plan: Plan, past: Past, trials: Sequence[Trial]) -> dict[
         "known": float(past.known.mean()),
         "rate": past.rate,
         "shares": {gate: one.share for gate, one in past.gates.items()},
-        "leftOut": [gate.name for gate in plan.gates if not is_counted(gate)],
+        "leftOut": left_out(plan, past),
         "trials": [_trial(trial) for trial in trials],
     }
 

@@ -1,13 +1,15 @@
 """The source's past as arrays: what each gate counted in each look of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isclose, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cutover.judge.distribution import Classes
 from cutover.judge.evidence import Count
+from cutover.judge.histogram import Buckets
 from cutover.judge.past import Clustering, clustering
 
 Floats = NDArray[np.float64]
@@ -34,6 +36,27 @@ class GatePast:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """One distribution, look by look."""
+
+    counts: Floats
+    """Looks by cells, not cumulative; NaN where nothing is known."""
+    edges: tuple[float, ...] = ()
+    """Upper edges of the cells, the last one +Inf; empty: cells are classes."""
+    classes: tuple[str, ...] = ()
+
+    def starting(self, first: int) -> "Spread":
+        """Leave out what comes before a look."""
+        return Spread(self.counts[first:], self.edges, self.classes)
+
+    def told(self, cells: Floats) -> Buckets | Classes:
+        """What a side would tell that has counted so many in each cell."""
+        if self.edges:
+            return Buckets(self.edges, tuple(np.cumsum(cells).tolist()))
+        return Classes(dict(zip(self.classes, cells.tolist(), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """Looks of equal length, one after the other."""
 
@@ -45,6 +68,8 @@ class Past:
     requests: Floats
     failed: Floats
     gates: Mapping[str, GatePast]
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
+    """By name of the drift gate; one of which nothing is known is not there."""
 
     @property
     def looks(self) -> int:
@@ -53,7 +78,11 @@ class Past:
     @property
     def known(self) -> Floats:
         """1.0 for each look in which every number is known, otherwise 0.0."""
-        parts = [self.requests, *(gate.total for gate in self.gates.values())]
+        parts = [
+            self.requests,
+            *(gate.total for gate in self.gates.values()),
+            *(spread.counts.sum(axis=1) for spread in self.spreads.values()),
+        ]
         known: Floats = np.isfinite(np.sum(parts, axis=0)).astype(np.float64)
         return known
 
@@ -71,7 +100,8 @@ class Past:
         }
         begin = self.begin + first * self.look
         parts = self.requests[first:], self.failed[first:]
-        return Past(begin, self.look, self.scrape, *parts, gates)
+        spreads = {name: one.starting(first) for name, one in self.spreads.items()}
+        return Past(begin, self.look, self.scrape, *parts, gates, spreads)
 
     def bursts(self, gate: str, before: int, looks: int, together: int) -> Clustering:
         """Tell how far bad requests came in bursts in the ``looks`` before one, put together by ``together``."""

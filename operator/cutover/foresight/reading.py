@@ -7,7 +7,8 @@ deadline), its retries off. Redirects are not followed and warned answers not be
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import ceil, inf, isclose
 from typing import Any, Final
@@ -24,7 +25,8 @@ from cutover.api.quantities import parse_duration
 from cutover.api.status import Plan
 from cutover.decide.looking import SCRAPE_UNKNOWN
 from cutover.errors import CutoverError
-from cutover.foresight.past import Floats, GatePast, Past, Scaling
+from cutover.foresight.past import Floats, GatePast, Past, Scaling, Spread
+from cutover.foresight.spreads import read_spread
 from cutover.judge.histogram import snap
 from cutover.metrics import promql
 from cutover.metrics.promql import GATE
@@ -183,14 +185,32 @@ class Grid:
     look: float
     looks: int
 
+    @property
+    def parts(self) -> list[tuple[float, float]]:
+        """Ends of the first and the last look of each request."""
+        starts = range(0, self.looks, LOOKS_AT_ONCE)
+        return [
+            (
+                self.first + at * self.look,
+                self.first + (min(at + LOOKS_AT_ONCE, self.looks) - 1) * self.look,
+            )
+            for at in starts
+        ]
+
 
 class _Reader:
     def __init__(
         self, plan: Plan, gates: Sequence[Gate], asker: Asker, address: str, factor: float
     ) -> None:
         metrics = dict.fromkeys(gate.latency.metric for gate in gates if gate.latency)
+        self._drifts = [gate for gate in plan.gates if gate.traffic_drift is not None]
         self._asked: Questions = ask_about(
-            plan.source, plan.target, plan.profile, plan.custom, Asked(tuple(metrics))
+            plan.source,
+            plan.target,
+            plan.profile,
+            plan.custom,
+            Asked(tuple(metrics)),
+            gates=self._drifts,
         )
         self._by_name = {one.name: one for one in self._asked.quantities}
         self._gates, self._asker, self._address = gates, asker, address
@@ -207,20 +227,41 @@ class _Reader:
         first = last - (looks - 1) * look
         query = promql.over(self._query(scalings), look + scrape)
         arrays: dict[tuple[str, float], Floats] = {}
-        advance = begin(ceil(looks / LOOKS_AT_ONCE))
-        for offset in range(0, looks, LOOKS_AT_ONCE):
-            count = min(LOOKS_AT_ONCE, looks - offset)
-            ends = first + offset * look, first + (offset + count - 1) * look
-            for one in self._asker.range(query, *ends, look):
-                self._store(arrays, one, Grid(first, look, looks))
+        grid = Grid(first, look, looks)
+        advance = begin((1 + len(self._drifts)) * len(grid.parts))
+        for begins, ends in grid.parts:
+            for one in self._asker.range(query, begins, ends, look):
+                self._store(arrays, one, grid)
             advance()
         share = look / (look + scrape)
+        spreads = self._spreads(grid, look + scrape, share, advance)
         return self._sorted(
             {key: values * share for key, values in arrays.items()},
             scalings,
-            Past(first - look, look, scrape, np.empty(0), np.empty(0), {}),
+            Past(first - look, look, scrape, np.empty(0), np.empty(0), {}, spreads),
             looks,
         )
+
+    def _spreads(
+        self, grid: Grid, window: float, share: float, advance: Callable[[], None]
+    ) -> dict[str, Spread]:
+        """Read what drift gates compare, each by itself: a bad expression costs its own gate."""
+        found: dict[str, Spread] = {}
+        for gate in self._drifts:
+            assert gate.drift is not None  # noqa: S101 - chosen by it
+            key = gate.drift.key(gate.name)
+            quantity = next((one for one in self._asked.distributions if one.name == key), None)
+            series: list[Mapping[str, Any]] = []
+            for begins, ends in grid.parts:
+                if quantity is not None:
+                    query = promql.over(quantity.expression, window)
+                    with suppress(HistoryError):
+                        series += self._asker.range(query, begins, ends, grid.look)
+                advance()
+            told = quantity and read_spread(quantity, series, grid.first, grid.look, grid.looks)
+            if told:
+                found[gate.name] = replace(told, counts=told.counts * share)
+        return found
 
     def _vitals(self) -> tuple[float, float]:
         """Return when the newest sample was scraped, and the seconds between scrapes."""
@@ -303,7 +344,7 @@ class _Reader:
             bad = np.clip(total - below[scaling.edge], 0.0, total)
             worse = bad if scaling.factor == 1.0 else scaling.worse(total, below)
             gates[gate.name] = GatePast(total, bad, np.maximum(bad, worse), scaling.edge)
-        past = Past(frame.begin, frame.look, frame.scrape, requests_, failed, gates)
+        past = replace(frame, requests=requests_, failed=failed, gates=gates)
         known = np.flatnonzero(past.known)
         if not len(known) or not np.nansum(requests_):
             raise HistoryError(

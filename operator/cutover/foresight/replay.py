@@ -8,7 +8,7 @@ each gate's requests are dealt out by themselves.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil, inf
@@ -16,7 +16,8 @@ from math import ceil, inf
 import numpy as np
 
 from cutover.api.analysis import Analysis
-from cutover.api.evidence import GateStatus, SourceHistory
+from cutover.api.drift import DriftGate
+from cutover.api.evidence import FrozenDistribution, GateStatus, SourceHistory
 from cutover.api.gates import Gate, OnFail
 from cutover.api.guards import Guard
 from cutover.api.quantities import parse_duration
@@ -26,12 +27,14 @@ from cutover.api.verdict import Verdict
 from cutover.decide import clocks
 from cutover.decide.applying import analysis_in_force, in_force
 from cutover.decide.counting import frozen_references
+from cutover.decide.drifting import frozen_distributions
 from cutover.decide.fulllook import FullLook
 from cutover.decide.judging import judge_gates
 from cutover.decide.past import DAY, look_length
 from cutover.decide.readings import SideReading, WindowReading
 from cutover.foresight.dealing import SOUND, Dealt, Harm, deal
-from cutover.foresight.past import Past
+from cutover.foresight.past import Floats, Past
+from cutover.foresight.spreads import deal_cells
 from cutover.judge import guards
 from cutover.judge.evidence import Count
 from cutover.judge.histogram import Buckets
@@ -83,7 +86,8 @@ class Replayer:
     """Replays one plan from any moment of a past."""
 
     def __init__(self, plan: Plan, gates: Sequence[Gate], past: Past) -> None:
-        """``gates`` are those of the plan that count requests."""
+        """``gates`` are those of the plan that count requests; drift gates whose distribution is known join them."""
+        gates = [*gates, *(gate for gate in plan.gates if gate.name in past.spreads)]
         interval = f"{past.look:.3f}".rstrip("0").rstrip(".") + "s"
         analysis = plan.analysis.model_copy(update={"interval": interval})
         self.plan = plan.model_copy(update={"analysis": analysis, "gates": list(gates)})
@@ -109,6 +113,8 @@ class Replayer:
         day = int(DAY / self.past.look)
         found: list[SourceHistory] = []
         for gate in self.plan.gates:
+            if gate.name not in self.past.gates:
+                continue
             told = self.past.bursts(gate.name, start, day, together)
             found.append(
                 SourceHistory(
@@ -140,6 +146,10 @@ class _Rollout:
         self._from = start
         """The look that the dealt ones begin with."""
         self._sums: dict[str, _Sums] = {}
+        self._cells: dict[str, tuple[Floats, Floats]] = {}
+        """Both sides' distributions since the evidence began."""
+        self._source: WindowReading | None = None
+        """What the source told of them at the last look."""
         self._trail: dict[str, list[tuple[Count, Count]]] = {name: [] for name in of.past.gates}
         self._blind = 0
         self._given = 0.0
@@ -171,13 +181,26 @@ class _Rollout:
             if proven and now - began >= length and self._is_proven(now):
                 enough = float(analysis.min_requests)
                 references = frozen_references(self._of.plan.gates, self._status, index, enough)
-                self._status = self._status.model_copy(update={"reference": references})
+                kept = self._frozen(index, enough)
+                self._status = self._status.model_copy(
+                    update={"reference": references, "reference_distributions": kept}
+                )
                 return None
             if self._waited(now, began + length) >= longest and step.approval is None:
                 return self._unproven()
             ended = self._look()
             if ended is not None:
                 return ended
+
+    def _frozen(self, index: int, enough: float) -> list[FrozenDistribution]:
+        """Keep the source's distributions, as the operator does."""
+        seen = self._source
+        if seen is None:
+            return self._status.reference_distributions
+        reading = SideReading((seen,), None, None)
+        return frozen_distributions(
+            self._status, self._of.plan, reading, seen.seconds, step=index, enough=enough
+        )
 
     def _waited(self, now: datetime, since: datetime) -> timedelta:
         """How long nothing but proof has been missing."""
@@ -195,7 +218,11 @@ class _Rollout:
         )
         self._from = self._at
         self._deal()
-        self._sums = {}
+        self._afresh()
+
+    def _afresh(self) -> None:
+        """What is counted next is all there is."""
+        self._sums, self._cells, self._source = {}, {}, None
 
     def _deal(self) -> None:
         """Deal out the next looks; those of a long soak come piece by piece."""
@@ -292,7 +319,7 @@ class _Rollout:
         since = self._status.evidence_since or begun
         if now - since > clocks.evidence_limit(analysis):
             self._status = self._status.model_copy(update={"evidence_since": now, "gates": []})
-            self._sums = {}
+            self._afresh()
             return None
         self._status = self._status.model_copy(update={"evidence_since": since})
         found = [
@@ -316,14 +343,37 @@ class _Rollout:
     ) -> FullLook:
         """Give one gate what both sides counted since its evidence began."""
         (gate,) = plan.gates
+        window = (now - since).total_seconds()
+        if gate.drift is not None:
+            return self._drift_look(gate.name, gate.drift, window, now)
         before = self._sums.get(gate.name, _Sums(Count(0.0), Count(0.0)))
         source, target = dealt[gate.name]
         sums = _Sums(_plus(before.source, source), _plus(before.target, target))
         self._sums[gate.name] = sums
-        window = (now - since).total_seconds()
         edge = self._of.past.gates[gate.name].edge_seconds
         sides = [_side(gate, window, count, edge) for count in (sums.source, sums.target)]
         return FullLook(sides[0], sides[1], window, now, gathering=True)
+
+    def _drift_look(self, name: str, drift: DriftGate, window: float, now: datetime) -> FullLook:
+        """Give a drift gate both sides' distributions since its evidence began."""
+        spread, weight = self._of.past.spreads[name], self._status.weights.applied or 0
+        came = deal_cells(spread, self._at - 1, weight, self._rng)
+        there = self._cells.get(name)
+        cells = came if there is None else (there[0] + came[0], there[1] + came[1])
+        self._cells[name] = cells
+        sides = [
+            WindowReading(
+                window,
+                float(one.sum()),
+                0.0,
+                distributions={drift.key(name): spread.told(one)},
+            )
+            for one in cells
+        ]
+        older = self._source.distributions if self._source is not None else {}
+        self._source = replace(sides[0], distributions={**older, **sides[0].distributions})
+        source, target = (SideReading((one,), None, None) for one in sides)
+        return FullLook(source, target, window, now, gathering=True)
 
     # --- the end --------------------------------------------------------------------------------
 

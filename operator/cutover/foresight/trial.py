@@ -8,6 +8,7 @@ from math import ceil
 import numpy as np
 from scipy.special import betaincinv
 
+from cutover.api.expressions import Of
 from cutover.api.gates import Gate
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Plan
@@ -119,4 +120,22 @@ def replay_all(
     for begin in begins:
         runs.append(replayer.run(begin, np.random.default_rng([seed, begin]), harm))
         advance()
-    return Trial(harm, tuple(runs), tuple(gate.name for gate in gates))
+    return Trial(harm, tuple(runs), tuple(gate.name for gate in replayer.plan.gates))
+
+
+def left_out(plan: Plan, past: Past) -> dict[str, str]:
+    """By gate that is not replayed: why."""
+    told = {*past.gates, *past.spreads}
+    return {gate.name: _why(gate) for gate in plan.gates if gate.name not in told}
+
+
+def _why(gate: Gate) -> str:
+    if gate.query is not None and gate.query.whose is Of.RATIO:
+        return "of two equal sides the ratio is 1 by construction: it could fire in no replay"
+    if gate.query is not None:
+        return "its expression tells a number of a whole side, which cannot be dealt out to two"
+    if gate.mean_latency is not None:
+        return "how long each request of a look took is not in the past, only their sum"
+    if gate.traffic_drift is not None:
+        return "the source's Prometheus has no such distribution in that time"
+    return "it asks golden inputs or reads evaluations, which leave no past"
