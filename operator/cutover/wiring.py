@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,11 +16,13 @@ from cutover.api.gates import Gate
 from cutover.api.sides import Side
 from cutover.api.status import Plan
 from cutover.api.traffic import Traffic
+from cutover.clusters.access import Access, Unusable
 from cutover.clusters.answers import Failed
 from cutover.clusters.configmaps import read_config_map
 from cutover.clusters.connection import Connection
 from cutover.clusters.events import Events
 from cutover.clusters.own import connect_own
+from cutover.clusters.pool import Pool
 from cutover.clusters.registry import Clusters
 from cutover.clusters.rollouts import ApiRollouts
 from cutover.clusters.secrets import Secret, Secrets
@@ -30,6 +32,7 @@ from cutover.clusters.workloads import read_replicas
 from cutover.decide.asking import Asking
 from cutover.decide.observation import Probe, Refusal, Replicas, SideReach
 from cutover.decide.readings import Gap, Missing
+from cutover.errors import ConfigurationError
 from cutover.inspection.inspector import PlanInspector
 from cutover.metrics.gateway import BothVantages, GatewayMetrics, backend_matchers
 from cutover.metrics.joined import Place, SideMetrics
@@ -261,20 +264,35 @@ class PooledAdapters:
         self._clusters.release(holder)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Adapters over one own cluster, and its rollouts."""
+
+    adapters: PooledAdapters
+    rollouts: ApiRollouts
+    clusters: Clusters
+
+    async def cluster(self) -> str | NotWritten:
+        """What tells the own cluster from every other."""
+        known = await self.clusters.identity()
+        return NotWritten(str(known.reason), known.message) if isinstance(known, Failed) else known
+
+
 @asynccontextmanager
-async def build(
-    settings: Settings, leadership: Leadership, queue: Queue, telemetry: Telemetry
-) -> AsyncIterator[Reconciler]:
-    """Everything a leader needs, closed again at the end."""
-    own = connect_own(os.environ, allow_insecure=settings.allow_insecure_tls)
-    own.counted = telemetry.requested
-    secrets = Secrets(own, settings.secret_namespaces)
+async def connected(
+    own: Connection,
+    queue: Queue,
+    *,
+    secret_namespaces: Collection[str] = (),
+    watch_namespaces: Sequence[str] = (),
+    identity_servers: Sequence[str] = (),
+    allow_insecure: bool = False,
+) -> AsyncIterator[Parts]:
+    """Everything that is connected to anything, closed again at the end."""
+    secrets = Secrets(own, secret_namespaces)
     issuer = Issuer(os.environ)
     sources = Sources(
-        own,
-        secrets,
-        allow_insecure=settings.allow_insecure_tls,
-        identity_servers=settings.identity_servers,
+        own, secrets, allow_insecure=allow_insecure, identity_servers=identity_servers
     )
     clusters = Clusters(own, sources, issuer.issue)
     labelled = LabelledSecrets(secrets)
@@ -286,23 +304,10 @@ async def build(
         clusters, prometheus, watches, queue, SteadyClock(), replays=replays, probing=probing
     )
     rollouts = ApiRollouts(
-        own, Events(own, os.environ.get("HOSTNAME", "cutover")), settings.watch_namespaces
+        own, Events(own, os.environ.get("HOSTNAME", "cutover")), watch_namespaces
     )
-
-    async def identity() -> str | NotWritten:
-        known = await clusters.identity()
-        return NotWritten(str(known.reason), known.message) if isinstance(known, Failed) else known
-
     try:
-        yield Reconciler(
-            rollouts=rollouts,
-            adapters=adapters,
-            leadership=leadership,
-            reporter=Reporter(rollouts, leadership, telemetry),
-            known=KNOWN,
-            undisturbed=queue,
-            cluster_identity=identity,
-        )
+        yield Parts(adapters, rollouts, clusters)
     finally:
         async with asyncio.timeout(5):
             await watches.close()
@@ -310,3 +315,40 @@ async def build(
             await probing.aclose()
             await clusters.close()
             await issuer.aclose()
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings, leadership: Leadership, queue: Queue, telemetry: Telemetry
+) -> AsyncIterator[Reconciler]:
+    """Everything a leader needs, closed again at the end."""
+    own = connect_own(os.environ, allow_insecure=settings.allow_insecure_tls)
+    own.counted = telemetry.requested
+    async with connected(
+        own,
+        queue,
+        secret_namespaces=settings.secret_namespaces,
+        watch_namespaces=settings.watch_namespaces,
+        identity_servers=settings.identity_servers,
+        allow_insecure=settings.allow_insecure_tls,
+    ) as parts:
+        yield Reconciler(
+            rollouts=parts.rollouts,
+            adapters=parts.adapters,
+            leadership=leadership,
+            reporter=Reporter(parts.rollouts, leadership, telemetry),
+            known=KNOWN,
+            undisturbed=queue,
+            cluster_identity=parts.cluster,
+        )
+
+
+@asynccontextmanager
+async def reading(access: Access) -> AsyncIterator[Parts]:
+    """What a person's own program reads with, by that person's credentials."""
+    pool = Pool.build(access, "the kubeconfig")
+    if isinstance(pool, Unusable):
+        raise ConfigurationError(pool.message)
+    own = Connection(pool, "cluster of your kubeconfig")
+    async with connected(own, Queue(), allow_insecure=access.insecure) as parts:
+        yield parts

@@ -32,6 +32,7 @@ from cutover.cli.errors import (
     UnreachableError,
 )
 from cutover.cli.options import Where
+from cutover.clusters.access import Access
 
 DEADLINES: Final = (5.0, 20.0)
 """Seconds to connect and to wait for an answer."""
@@ -140,6 +141,40 @@ def connect(where: Where) -> Connection:
         raise CliError(f"the kubeconfig cannot be read: {error}") from error
     configuration.retries = urllib3.Retry(total=2, read=0, backoff_factor=0.2)
     return Connection(configuration, where.namespace or namespace, configuration.host)
+
+
+def access(where: Where) -> Access:
+    """Read the kubeconfig as `connect` does, for the operator's own code to connect with."""
+    configuration = kubernetes_client.Configuration()
+    try:
+        with _credentials():
+            _load(where, configuration)
+            header = configuration.auth_settings().get("BearerToken", {}).get("value") or ""
+        certificate, key, ca = (
+            Path(file).read_text(encoding="ascii") if file else None
+            for file in (
+                configuration.cert_file,
+                configuration.key_file,
+                configuration.ssl_ca_cert,
+            )
+        )
+    except (kubernetes_config.ConfigException, yaml.YAMLError) as error:
+        raise CliError(f"the kubeconfig cannot be used: {_sentence(error)}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CliError(f"the kubeconfig cannot be read: {error}") from error
+    kind, _, token = header.partition(" ")
+    if header and kind.lower() != "bearer":
+        raise CliError("the kubeconfig's user has neither a token nor a client certificate")
+    return Access(
+        server=configuration.host.rstrip("/"),
+        ca=ca,
+        token=token or None,
+        certificate=certificate,
+        key=key,
+        tls_server_name=configuration.tls_server_name,
+        proxy=configuration.proxy,
+        insecure=not configuration.verify_ssl,
+    )
 
 
 def _load(where: Where, configuration: Any) -> str:

@@ -12,6 +12,7 @@ from cutover.cli.errors import CliError, ExitCode
 from cutover.cli.linting import lint
 from cutover.cli.options import program_name
 from cutover.cli.planning import plan
+from cutover.cli.preflight import preflight
 from cutover.cli.steering import abort, approve, pause, resume, retry
 from cutover.cli.watching import list_rollouts, status
 
@@ -25,7 +26,19 @@ def cutover() -> None:
     """See and steer MigrationRollouts: the moving of inference traffic between two clusters."""
 
 
-for command in (status, list_rollouts, pause, resume, approve, abort, retry, lint, plan, backtest):
+for command in (
+    status,
+    list_rollouts,
+    pause,
+    resume,
+    approve,
+    abort,
+    retry,
+    lint,
+    plan,
+    preflight,
+    backtest,
+):
     cutover.add_command(command)
 
 

@@ -5,11 +5,9 @@ from datetime import timedelta
 from math import ceil
 
 from cutover.api.evidence import FrozenReference
-from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import Baseline, PauseCause, Phase, Plan, Status
 from cutover.decide import claims, clocks, record
 from cutover.decide.admission import counted_replicas
-from cutover.decide.applying import overridden
 from cutover.decide.check import told
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.counting import gate_counts
@@ -25,9 +23,10 @@ from cutover.decide.pausing import phase_of, step_for
 from cutover.decide.preflight import begun_with, first_obstacle, news, preflight_checks
 from cutover.decide.readable import baseline_reading
 from cutover.decide.readings import NOT_ASKED, Gap, SideReading, WindowReading
-from cutover.decide.route import Claim, RouteGone, RouteSeen, RouteUnreadable
+from cutover.decide.route import Claim, RouteSeen
+from cutover.decide.routing import route_obstacle
 from cutover.decide.stepping import held_said
-from cutover.decide.weights import inexpressible, restored
+from cutover.decide.weights import restored
 from cutover.decide.windows import next_opening, outside
 from cutover.judge.evidence import SideSums
 
@@ -86,61 +85,6 @@ def warn_once(seen: Observation, refusal: Refusal) -> tuple[Said, ...]:
         for one in seen.status.conditions
     )
     return () if known else (Said(refusal.reason, refusal.message, warning=True),)
-
-
-def route_obstacle(seen: Observation, plan: Plan) -> Refusal | None:
-    """Say what about the route keeps the rollout from beginning."""
-    route, named = seen.route, plan.traffic.route
-    match route:
-        case None:
-            return None
-        case RouteGone():
-            return Refusal(
-                "RouteNotFound",
-                f"{named.field}.name: {route.message}; create {named.kind} {named.name} or correct the name",
-            )
-        case RouteUnreadable():
-            return Refusal(f"Route{route.reason}", f"spec.traffic.cluster: {route.message}")
-        case RouteSeen():
-            return _claim_obstacle(seen, route) or _weight_obstacle(plan, route)
-
-
-def _claim_obstacle(seen: Observation, route: RouteSeen) -> Refusal | None:
-    if route.problem is not None:
-        return Refusal(route.problem_reason or "RouteUnusable", route.problem)
-    if not route.rules:
-        return Refusal("BackendNotFound", "no rule of the route names both backends: add them")
-    other = claims.foreign(seen, route)
-    return None if other is None else claims.in_use(other)
-
-
-def _weight_obstacle(plan: Plan, route: RouteSeen) -> Refusal | None:
-    if route.highest > 0:
-        return Refusal(
-            "TargetHasTraffic",
-            f"the route already sends {route.highest:g} % to the target, and not by this rollout: set the"
-            " target backend's weight to 0 and the rollout begins",
-        )
-    weights = [step.weight for step in plan.steps if step.weight is not None]
-    sentence = inexpressible(route.rules, weights, route.whole, route.largest)
-    if sentence:
-        return Refusal("WeightNotExpressible", sentence)
-    return _delivery_obstacle(plan, route)
-
-
-def _delivery_obstacle(plan: Plan, route: RouteSeen) -> Refusal | None:
-    """A step whose ``maxDuration`` is over before its weight has reached every client gathers nothing."""
-    longest = timedelta(seconds=route.delivery_seconds)
-    for step in plan.steps:
-        analysis = overridden(plan.analysis, step)
-        if step.weight is not None and longest >= parse_duration(analysis.max_duration):
-            return Refusal(
-                "DeliveryTakesTooLong",
-                f"a changed weight of this route takes {format_duration(longest)} to reach every client,"
-                f" and step {step.description} waits no longer than maxDuration {analysis.max_duration}:"
-                " raise spec.analysis.maxDuration, or lower the record's TTL",
-            )
-    return None
 
 
 def _takeover(seen: Observation, route: RouteSeen) -> tuple[Said, ...]:
@@ -209,7 +153,7 @@ def _adopt(seen: Observation, status: Status, plan: Plan, claim: Claim) -> Decis
 
 
 def _preflight(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision:
-    checks = preflight_checks(seen, plan, route)
+    checks = preflight_checks(seen, plan)
     status = status.model_copy(update={"preflight": told(checks)})
     decision = Decision(status, finalizer=True, look_again=RETRY, said=news(seen, checks))
     if first_obstacle(checks) is not None or not baseline_is_clean(seen, status):
@@ -236,7 +180,7 @@ def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
     status = status.model_copy(
         update={
             "plan": plan,
-            "preflight": told(preflight_checks(seen, plan, route)),
+            "preflight": told(preflight_checks(seen, plan)),
             "original": record.to_status(route.rules),
             "baseline": _baseline(seen),
             "reference": _first_reference(seen, plan),

@@ -99,7 +99,7 @@ def _preflight(seen: Observation, status: Status, decision: Decision) -> str:
         return f"preflight: {decision.trouble.message}"
     route, plan = seen.route, status.plan
     if isinstance(route, RouteSeen) and plan is not None and seen.source is not None:
-        obstacles = in_words(preflight_checks(seen, plan, route))
+        obstacles = in_words(preflight_checks(seen, plan))
         if obstacles:
             return f"preflight: {obstacles}"
     if status.trouble:

@@ -27,17 +27,19 @@ from cutover.decide.observation import (
 from cutover.decide.readable import metrics_checks
 from cutover.decide.readings import Gap
 from cutover.decide.route import RouteSeen
+from cutover.decide.routing import route_checks
 from cutover.decide.surveying import surroundings_checks
 from cutover.judge.wording import about
 
 FEASIBLE = "feasible"
 
 
-def preflight_checks(seen: Observation, plan: Plan, route: RouteSeen) -> tuple[Check, ...]:
-    """Check all that can be told from this look, on a route that can be read and is free."""
+def preflight_checks(seen: Observation, plan: Plan) -> tuple[Check, ...]:
+    """Check all that can be told from this look."""
+    route = seen.route
     return (
-        _accepted(route),
-        *_mirror(plan, route),
+        *route_checks(seen, plan),
+        *((_accepted(route), *_mirror(plan, route)) if isinstance(route, RouteSeen) else ()),
         _reach("source", seen.source_reach),
         _reach("target", seen.target_reach),
         *metrics_checks(seen, plan),

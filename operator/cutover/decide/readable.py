@@ -19,7 +19,7 @@ DELIVERY = "delivery counters"
 def metrics_checks(seen: Observation, plan: Plan) -> tuple[Check, ...]:
     """Check that every gate can be read on the source, and on the target all but 'nothing yet'."""
     sides = [_side(name, reading) for name, reading in _sides(seen)]
-    if any(one.holds_back for one in sides):
+    if not isinstance(seen.source, SideReading):
         return tuple(sides)
     return (*sides, _disjoint(seen), *_gates(seen, plan), _delivery(seen, plan))
 
@@ -32,6 +32,12 @@ def metrics_obstacle(seen: Observation, plan: Plan) -> Refusal | None:
 
 def _sides(seen: Observation) -> tuple[tuple[str, Reading | None], ...]:
     return ("source", seen.source), ("target", seen.target)
+
+
+def _read(seen: Observation) -> Iterator[tuple[str, SideReading]]:
+    for side, reading in _sides(seen):
+        if isinstance(reading, SideReading):
+            yield side, reading
 
 
 def _side(side: str, reading: Reading | None) -> Check:
@@ -81,7 +87,7 @@ def _readable(gate: Gate) -> str:
 
 
 def _gate_gap(gate: Gate, seen: Observation) -> Gap | None:
-    for side, reading in _sides(seen):
+    for side, reading in _read(seen):
         gap = _side_gap(gate, reading, needs_data=side == "source")
         if gap is not None:
             return Gap(gap.missing, f"{side}: {gap.message}")
@@ -143,7 +149,7 @@ def _values(gate: Gate, window: WindowReading) -> tuple[object, ...]:
 
 def _delivery(seen: Observation, plan: Plan) -> Check:
     """Whether counters can show that a weight is delivered."""
-    for side, reading in _sides(seen):
+    for side, reading in _read(seen):
         windows = (window_of(reading, REFERENCE_WINDOW), baseline_reading(reading))
         gaps = [_requests_gap(window) for window in windows]
         gap = gaps[0] if all(gaps) else None

@@ -19,6 +19,7 @@ _MISSING: Final = {
     Why.UNAUTHORISED: Missing.UNAUTHORISED,
 }
 MOST_NAMES: Final = 64
+LONGEST_NAME: Final = 253
 
 
 async def ask_model(server: ModelServer, endpoint: Endpoint, profile: Profile) -> Model | Gap:
@@ -35,7 +36,7 @@ async def _openai(server: ModelServer, endpoint: Endpoint) -> Model | Gap:
     if isinstance(listed, Unanswered):
         return _gap(listed)
     models = [one for one in listed.get("data") or () if isinstance(one, Mapping)]
-    names = tuple(str(one["id"]) for one in models[:MOST_NAMES] if one.get("id"))
+    names = tuple(filter(None, (_text(one.get("id")) for one in models[:MOST_NAMES])))
     if not names:
         return Gap(Missing.NO_DATA, f"{server.url}/v1/models lists no model")
     wanted = [one for one in models if endpoint.model in (None, one.get("id"))]
@@ -72,4 +73,5 @@ def _whole(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str:
-    return value[:64] if isinstance(value, str) else ""
+    """A server's name for something, fit for a sentence."""
+    return value[:LONGEST_NAME] if isinstance(value, str) and value.isprintable() else ""

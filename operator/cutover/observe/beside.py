@@ -146,6 +146,13 @@ class Beside:
             loads=self._loads,
         )
 
+    async def settle(self, seconds: float) -> None:
+        """Wait until every question is answered, and no longer than that."""
+        asked: tuple[Question[Any], ...] = (self._probe, *self._replicas.values())
+        tasks = [one.task for one in asked if one.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
     def cancel(self) -> None:
         """Break everything off."""
         self._probe.cancel()

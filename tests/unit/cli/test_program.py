@@ -17,7 +17,8 @@ HEAVY = ("kubernetes", "pydantic", "rich", "yaml", "urllib3", "numpy", "kopf", "
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *([one, "--help"] for one in ("status", "lint", "plan", "backtest"))]
+    "arguments",
+    [["--help"], *([one, "--help"] for one in ("status", "lint", "plan", "preflight", "backtest"))],
 )
 def test_help_imports_nothing_that_is_slow(arguments: list[str]) -> None:
     program = (
