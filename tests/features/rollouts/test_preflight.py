@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import re
+import resource
 import subprocess
 import sys
 import time
@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -43,6 +44,22 @@ def versions(cluster: Cluster, namespace: str) -> dict[str, str]:
         for path in lists
         for one in cluster.call("GET", path.format(namespace))["items"]
     }
+
+
+def cpu_seconds() -> float:
+    """Of all programs that this process has run to their end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def is_served(stage: Stage) -> bool:
+    """An API server that has just got a definition lists its objects a little later (429)."""
+    try:
+        for cluster in (stage.lab.source, stage.lab.target):
+            versions(cluster, stage.namespace)
+    except httpx.HTTPStatusError:
+        return False
+    return True
 
 
 def run(stage: Stage, what: str, user: str = "admin", *more: str) -> tuple[int, Json, float]:
@@ -156,7 +173,7 @@ WRONG: Mapping[str, str] = {
     "sides": "select the same series",
     "gate broken": "parse error",
     "source workload": "there is no Deployment",
-    "target servers": "/health answered 503",
+    "target servers": "has no ready replica",
     "permissions": "patch httproutes.gateway.networking.k8s.io",
     "model": "the target other",
     "pod references": "Secret llama-auth (does not exist)",
@@ -174,7 +191,6 @@ def test_ten_things_that_are_wrong_are_all_named_in_one_run_that_changes_nothing
     stage: Stage = make_stage(third_backend=("third", 1), weights=(9, 1))
     lab = stage.lab
     stage.send()
-    asyncio.run(stage.slot.target.set(model="other", ready=False))
     allow_to_look(stage.cluster)
     golden = {"configMapKeyRef": {"name": "no-such-golden-set"}}
     spec = stage.spec()
@@ -201,11 +217,17 @@ def test_ten_things_that_are_wrong_are_all_named_in_one_run_that_changes_nothing
         patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
         headers = {"Content-Type": "application/strategic-merge-patch+json"}
         lab.target.call("PATCH", workload.path, patch, headers)
+        asyncio.run(stage.slot.target.set(model="other", ready=False))
+        stage.wait("the target is not ready", lambda: not workload.ready_replicas)
+        stage.wait("the new definition is served", lambda: is_served(stage))
         before = [versions(one, stage.namespace) for one in (lab.source, lab.target)]
+        spent = cpu_seconds()
         code, checks, seconds = run(stage, file, VIEWER)
         after = [versions(one, stage.namespace) for one in (lab.source, lab.target)]
     record_property("preflight_seconds", seconds)
-    print(f"preflight of ten wrong things: {seconds:.2f} s")
+    print(
+        f"preflight of ten wrong things: {seconds:.2f} s, {cpu_seconds() - spent:.2f} s of them CPU"
+    )
     failed = {name for name, one in checks.items() if one["state"] == "Failed"}
     assert failed == set(WRONG), json.dumps(checks, indent=1)
     for name, text in {**WRONG, **WARNED}.items():
@@ -242,18 +264,17 @@ def test_the_phase_names_what_is_wrong_and_goes_on_by_itself_once_mended(
 
 
 def test_a_slow_service_is_told_so_and_omitted_steps_begin_where_they_fit(stage: Stage) -> None:
-    stage.send(rate=3)
-    stage.wait_source_answers(requests=20)
+    stage.send(rate=5)
+    stage.wait_source_answers(requests=60)
     stage.run_operator()
-    stage.apply(steps=None, analysis={**FAST, "maxDuration": "10m"})
+    stage.apply(steps=None, analysis={**FAST, "maxDuration": "5m"})
     stage.wait_phase("Progressing")
-    event = stage.wait_event("TooFewRequests")
-    told = re.search(r"(\d+) is the first weight that fits, and since", event["note"])
-    assert told, event["note"]
-    assert "step 1 (weight 1), at the source's" in event["note"]
+    assert "step 1 (weight 1), at the source's" in stage.wait_event("TooFewRequests")["note"]
     weights = [step["weight"] for step in stage.status["plan"]["steps"] if "weight" in step]
     assert weights[0] > 5
     assert weights == sorted(weights)
     assert weights[-1] == 100
+    feasible = stage.condition("Feasible")
+    assert (feasible["status"], feasible["reason"]) == ("True", "StepsFit"), feasible
+    assert f"(weight {weights[0]})" in feasible["message"]
     stage.wait_weight(weights[0])
-    assert stage.condition("Feasible")["status"] == "True"
