@@ -56,7 +56,13 @@ class VirtualServiceLayout:
     """The destinations of each rule carry the weights."""
 
     wanted: VirtualService
-    kind = Kind("networking.istio.io", "v1", "virtualservices", "VirtualService", "install Istio")
+    kind = Kind(
+        "networking.istio.io",
+        "v1",
+        "virtualservices",
+        "VirtualService",
+        "install Istio 1.22 or later",
+    )
     owned = ("f:spec", tuple(f"f:{each}" for each in LISTS))
 
     @property

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from cutover.api.dns import DnsEndpoint
 from cutover.api.gates import Gate
+from cutover.api.istio import VirtualService
 from cutover.api.routes import BackendRef, HttpRoute
 from cutover.api.traffic import Gateway
 from cutover.decide.readings import Gap, Missing, SideReading
@@ -78,6 +80,29 @@ def test_backends_are_told_apart_by_the_gateways_own_label(
 def test_labels_that_are_named_go_before_what_the_route_says() -> None:
     own = {"sourceMatchers": {"service": "a"}, "targetMatchers": {"service": "b"}}
     assert backend_matchers(gateway("Traefik", **own), ROUTE, "x", name="target") == 'service="b"'
+
+
+def test_a_virtualservice_names_services_of_the_cluster_and_hosts_of_others() -> None:
+    named = {
+        "name": "chat",
+        "sourceDestination": {"host": "chat.models.svc.cluster.local"},
+        "targetDestination": {"host": "chat.gke.mesh.internal"},
+    }
+    route = VirtualService.model_validate(named)
+    assert [
+        backend_matchers(gateway("Istio"), route, "inference", name=name)
+        for name in ("source", "target")
+    ] == [
+        'destination_service_name="chat",destination_service_namespace="models"',
+        'destination_service_name="chat.gke.mesh.internal",destination_service_namespace="inference"',
+    ]
+
+
+def test_a_name_in_dns_needs_labels_that_are_named() -> None:
+    named = {"name": "chat", "dnsName": "c.example", "sourceSetIdentifier": "a"}
+    route = DnsEndpoint.model_validate(named | {"targetSetIdentifier": "b"})
+    own = {"sourceMatchers": {"side": "a"}, "targetMatchers": {"side": "b"}}
+    assert backend_matchers(gateway("Contour", **own), route, "x", name="source") == 'side="a"'
 
 
 def test_envoys_names_are_those_of_a_real_envoy() -> None:
