@@ -8,6 +8,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,10 @@ Counted = Callable[[str, str, int | str], None]
 
 def uncounted(_cluster: str, _verb: str, _code: int | str) -> None:
     """Count nothing."""
+
+
+_Sent = tuple[str, str, Query | None, Any, str]
+"""Method, path, query, body and content type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +198,11 @@ class Connection:
         deadline: float,
     ) -> Answer:
         sent = (method, path, query, body, content_type)
+        breaker = self._pool.breaker
         try:
             async with asyncio.timeout(deadline):
-                answer = await self._send(*sent, accept=accept)
-                refused = isinstance(answer, Failed) and answer.reason is Reason.UNAUTHORISED
-                if refused and await self._look_for_credentials():
-                    answer = await self._send(*sent, accept=accept)
-                return answer
+                with breaker.asking() if breaker is not None else nullcontext():
+                    return await self._try_twice(sent, accept)
         except (aiohttp.ClientError, OSError) as error:
             self.counted(self.name, method, str(Reason.UNREACHABLE))
             if isinstance(error, TimeoutError):
@@ -212,6 +215,14 @@ class Connection:
             self.counted(self.name, method, str(error.reason))
             url = self._pool.url(path)
             return Failed(0, error.reason, f"{url} was not asked: {self._login(error)}")
+
+    async def _try_twice(self, sent: "_Sent", accept: str) -> Answer:
+        """A second time with newer credentials, where there are some: an expired token is no failure."""
+        answer = await self._send(*sent, accept=accept)
+        refused = isinstance(answer, Failed) and answer.reason is Reason.UNAUTHORISED
+        if refused and await self._look_for_credentials():
+            answer = await self._send(*sent, accept=accept)
+        return answer
 
     def _spared(self, method: str, path: str) -> Failed | None:
         """Say that a server which answers nothing is not asked now; None where it may be asked."""

@@ -1,5 +1,7 @@
 """A silent API server is asked seldom; writes and whoever insists get through all the same."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from cutover.clusters.answers import Failed, Ok
@@ -27,12 +29,39 @@ def test_three_silences_in_a_row_close_it_for_a_while(breaker: Breaker, clock: C
     assert breaker.left() == 3
 
 
-def test_requests_that_were_sent_together_are_one_silence(breaker: Breaker, clock: Clock) -> None:
+def test_requests_that_end_together_close_it_once(breaker: Breaker, clock: Clock) -> None:
     silence(breaker, clock, 50, 0)
-    assert breaker.left() is None
-    clock.now += 5
-    breaker.timed_out()
-    assert breaker.left() is not None
+    assert breaker.left() == 5
+
+
+def test_a_server_that_is_waited_for_long_enough_gets_no_more_company(
+    breaker: Breaker, clock: Clock
+) -> None:
+    with ExitStack() as requests:
+        for _ in range(4):
+            requests.enter_context(breaker.asking())
+        clock.now += 3.9
+        assert breaker.left() is None
+        clock.now += 0.1
+        assert breaker.left() == 1
+        breaker.answered()
+        assert breaker.left() is None
+    clock.now += 60
+    with breaker.asking():
+        assert breaker.left() is None
+
+
+def test_many_who_wait_for_one_that_used_to_answer_are_odd_soon(
+    breaker: Breaker, clock: Clock
+) -> None:
+    for known, spared in ((False, False), (True, True)):
+        if known:
+            breaker.answered()
+        with ExitStack() as requests:
+            for _ in range(20):
+                requests.enter_context(breaker.asking())
+            clock.now += 0.5
+            assert (breaker.left() is not None) is spared
 
 
 def test_one_probe_at_a_time_and_pauses_that_grow(breaker: Breaker, clock: Clock) -> None:

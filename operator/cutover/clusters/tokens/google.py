@@ -46,6 +46,8 @@ class Google:
         self._http = http
         self._environment = environment
         self._iam = iam
+        self.token_uri = _TOKEN_URI
+        """Where a user's refresh token goes; a service account's key names its own."""
         self._now = now
 
     async def token(self, login: GkeLogin) -> Token:
@@ -90,7 +92,7 @@ class Google:
                 "grant_type": "refresh_token",
                 **_texts(found, where, "refresh_token", "client_id", "client_secret"),
             }
-            return await self._exchanged(_TOKEN_URI, form, f"{where} ({kind})")
+            return await self._exchanged(self.token_uri, form, f"{where} ({kind})")
         raise LoginError(
             f"{where} are of a type that is not supported: give the JSON of a service_account's key or"
             " of an authorized_user"
