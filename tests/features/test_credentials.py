@@ -276,12 +276,12 @@ class Subject:
             given = {"name": "google"}
             server = self.target.cluster.server
             ref["gke"] = {"server": server, "caData": ca, "credentialsSecretRef": given}
-            way.secrets.append(refresh)
+            made.secrets.append(refresh)
 
-        way = Way(
+        made = Way(
             self, ref, store, f"Secret {self.namespace}/google key credentials.json", ca="caData"
         )
-        return way
+        return made
 
     def aks(self) -> Way:
         ref: dict[str, Any] = {}
@@ -298,10 +298,10 @@ class Subject:
                 "clientId": "client",
                 "credentialsSecretRef": {"name": "azure"},
             }
-            way.secrets.append(secret)
+            made.secrets.append(secret)
 
-        way = Way(self, ref, store, f"Secret {self.namespace}/azure key clientSecret", ca="caData")
-        return way
+        made = Way(self, ref, store, f"Secret {self.namespace}/azure key clientSecret", ca="caData")
+        return made
 
 
 WAYS = ("cluster_api", "argocd", "secretreader", "kubeconfig_secretreader", "gke", "aks")
@@ -360,9 +360,10 @@ class Story:
     async def connection(self, holder: str = "ns/chat") -> Connection:
         self.now += 11
         ref = ClusterRef.model_validate(self.way.ref)
-        for _ in range(2):  # a holder does not wait for the Secret's new content
-            found = await self.clusters.connect(ref, self.way.subject.namespace, holder)
-            await asyncio.gather(*self.clusters._checks)
+        home = self.way.subject.namespace
+        await self.clusters.connect(ref, home, holder)
+        await asyncio.gather(*self.clusters._checks)  # no holder waits for the Secret's new content
+        found = await self.clusters.connect(ref, home, holder)
         assert not isinstance(found, Refusal), found
         return found
 
