@@ -135,11 +135,12 @@ class TokenServer:
 
 @pytest.fixture(scope="module")
 def token_server() -> Iterator[TokenServer]:
-    handler = type("Handler", (Cloud,), {"known": {}})
+    known: dict[str, str] = {}
+    handler = type("Handler", (Cloud,), {"known": known})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.05))
         thread.start()
-        yield TokenServer(f"http://127.0.0.1:{server.server_port}", handler.known)
+        yield TokenServer(f"http://127.0.0.1:{server.server_port}", known)
         server.shutdown()
         thread.join()
 
