@@ -126,6 +126,35 @@ async def test_a_whole_run_and_back_leaves_the_object_as_it_was(
     assert whole(thing.read()) == whole(before)
 
 
+@pytest.mark.parametrize("kind", ["grpcRoute", "httpRoute"])
+async def test_a_mirror_comes_and_goes_and_leaves_the_object_as_it_was(
+    kind: str, cluster: Cluster, connection: Connection
+) -> None:
+    thing = await made(cluster, connection, kind)
+    before = thing.read()
+    seen = await thing.look()
+    assert await thing.router.mirrorable(seen, [10, 100]) is None
+    assert whole(thing.read()) == whole(before), "a dry run has changed something"
+    for percent in (10, 100):
+        await thing.write(RouteChange((), replace(MINE, mirror=percent)))
+        now = await thing.look()
+        assert (now.mirrored, now.declared) == (percent, 0.0)
+    await thing.write(RouteChange(seen.rules, None))
+    assert whole(thing.read()) == whole(before)
+
+
+@pytest.mark.parametrize("kind", sorted(set(ROUTED) - {"grpcRoute", "httpRoute", "virtualService"}))
+async def test_a_kind_that_cannot_mirror_says_so(
+    kind: str, cluster: Cluster, connection: Connection
+) -> None:
+    thing = await made(cluster, connection, kind)
+    seen = await thing.look()
+    assert "remove the shadow steps" in str(await thing.router.mirrorable(seen, [100]))
+    written = await thing.router.write(seen, RouteChange((), replace(MINE, mirror=100)))
+    assert isinstance(written, NotWritten)
+    assert (await thing.look()).claim is None
+
+
 @pytest.mark.parametrize("kind", sorted(ROUTED))
 async def test_nothing_is_written_to_an_object_that_is_not_what_was_looked_at(
     kind: str, cluster: Cluster, connection: Connection

@@ -141,6 +141,10 @@ class Baseline(Wire):
     source_rate: float
     target_rate: float
     measured_at: datetime
+    source_p99: float | None = Field(
+        default=None,
+        description="Seconds in which 99 % of the source's requests were answered, rounded up to a bucket.",
+    )
 
 
 class Look(Wire):

@@ -30,6 +30,13 @@ class DeliveryCheck(StrEnum):
     REPORT = "Report"
 
 
+class CountedBy(StrEnum):
+    """Whose counters say how much of the traffic each side got."""
+
+    GATEWAY = "Gateway"
+    SERVERS = "Servers"
+
+
 Route = (
     HttpRoute
     | GrpcRoute
@@ -89,6 +96,8 @@ class Delivery(Wire):
 
     check: DeliveryCheck = DeliveryCheck.REQUIRED
     """Required: a weight counts once request counters show it. Report: it is only reported."""
+    counted_by: CountedBy | None = None
+    """Gateway: what the gateway sent to each backend, without other callers of the servers; needs traffic.gateway. Servers: what both sides' servers count. Omitted: Gateway where traffic.gateway is set, else Servers."""
 
 
 ROUTERS: Final = (
@@ -123,6 +132,10 @@ class Traffic(Wire):
             "this route does not say by which labels the gateway's metrics tell its two sides apart:"
             " set gateway.sourceMatchers and gateway.targetMatchers",
         ),
+        Rule(
+            "!has(self.delivery.countedBy) || self.delivery.countedBy != 'Gateway' || has(self.gateway)",
+            "delivery.countedBy: Gateway needs the gateway's metrics: set traffic.gateway, or countedBy: Servers",
+        ),
     )
 
     cluster: ClusterRef = ClusterRef()
@@ -150,7 +163,13 @@ class Traffic(Wire):
     delivery: Delivery = Delivery()
     """How it is known that the gateway does what the route says."""
     gateway: Gateway | None = None
-    """What the gateway counts of both backends: for gates with vantage Gateway, and for servers that do not count themselves. Omitted: only the servers' own metrics are read."""
+    """What the gateway counts of both backends: for gates with vantage Gateway, for the delivered weight (delivery.countedBy), and for servers that do not count themselves. Omitted: only the servers' own metrics are read."""
+
+    @property
+    def counted_at_gateway(self) -> bool:
+        """Whether the gateway's counters say what is delivered."""
+        asked = self.delivery.counted_by
+        return self.gateway is not None and asked is not CountedBy.SERVERS
 
     @property
     def route(self) -> Route:

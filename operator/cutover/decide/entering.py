@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from math import ceil
+from math import ceil, isfinite
 
 from cutover.api.evidence import FrozenReference
 from cutover.api.status import Baseline, PauseCause, Phase, Plan, Status
@@ -15,6 +15,7 @@ from cutover.decide.decision import ClaimRoute, Decision, ReleaseClaim, Said
 from cutover.decide.drifting import frozen_distributions
 from cutover.decide.facts import with_facts
 from cutover.decide.fulllook import window_of
+from cutover.decide.guarding import p99_of
 from cutover.decide.health import noted
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.observation import Observation, Refusal, Replicas
@@ -225,7 +226,13 @@ def _baseline(seen: Observation) -> Baseline | None:
             return None
         window = min(reading.windows, key=lambda one: one.seconds)
         rates.append(0.0 if isinstance(window.requests, Gap) else window.requests / window.seconds)
-    return Baseline(source_rate=rates[0], target_rate=rates[1], measured_at=seen.now)
+    slowest = p99_of(seen.source) if isinstance(seen.source, SideReading) else None
+    return Baseline(
+        source_rate=rates[0],
+        target_rate=rates[1],
+        measured_at=seen.now,
+        source_p99=slowest if slowest is not None and isfinite(slowest) else None,
+    )
 
 
 def _first_reference(seen: Observation, plan: Plan) -> list[FrozenReference]:

@@ -33,6 +33,7 @@ def find_breach(
     pairs = _pairs(source, target, lengths)
     if Guard.UNANSWERED not in disabled and source is not None:
         breach = _unanswered(seen, status, source, target, pairs)
+        breach = breach or _hangs_at_gateway(seen, status, source, pairs)
         if breach is not None:
             return breach
     if Guard.ERROR_BURST not in disabled:
@@ -139,10 +140,40 @@ def _unanswered(
             scrape=scrape,
             source_age=_age(source, seen.now),
             target_age=_age(target, seen.now),
-            source_p99=_p99(source),
+            source_p99=_patience(status, source),
             target_down=target.unscraped,
         ),
     )
+
+
+def _hangs_at_gateway(
+    seen: Observation, status: Status, source: SideReading, pairs: list[_Pair]
+) -> guards.Breach | None:
+    """What the gateway has sent and got no answer to, where it tells."""
+    if not target_share(status) or _taken_off(seen, status):
+        return None
+    windows: list[guards.SentCounts] = []
+    for ours, theirs in _at_gateway(pairs):
+        sent, answered = theirs.sent, theirs.requests
+        if sent is None or isinstance(sent, Gap) or isinstance(answered, Gap):
+            continue
+        beside = (ours.sent, ours.requests) if ours is not None else (None, 0.0)
+        windows.append(
+            guards.SentCounts(theirs.seconds, sent, answered, *(_known(one) for one in beside))
+        )
+    scrape = source.scrape_seconds or SCRAPE_UNKNOWN
+    patience = guards.patience_of(_patience(status, source), scrape)
+    return guards.unanswered_at_gateway(windows, patience=patience)
+
+
+def _patience(status: Status, source: SideReading) -> float | None:
+    """The source's p99 now, or before there was traffic: at weight 100 it answers nothing."""
+    before = status.baseline.source_p99 if status.baseline is not None else None
+    return p99_of(source) or before
+
+
+def _known(number: float | Gap | None) -> float:
+    return 0.0 if number is None or isinstance(number, Gap) else number
 
 
 def _since_delivered(status: Status, now: datetime) -> float:
@@ -183,7 +214,7 @@ def _age(side: SideReading, now: datetime) -> float | None:
     return max(0.0, (now - side.newest_sample).total_seconds())
 
 
-def _p99(source: SideReading) -> float | None:
+def p99_of(source: SideReading) -> float | None:
     """The upper end of the bracket around the source's 99th percentile of a whole request, in seconds."""
     for window in sorted(source.windows, key=lambda one: -one.seconds):
         buckets = window.latencies.get(END_TO_END)

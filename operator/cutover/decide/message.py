@@ -240,6 +240,8 @@ def _evidence(seen: Observation, status: Status, plan: Plan) -> str:
             f"gathering evidence, at least another {format_duration(left)}{_until(seen.now, left)}"
         )
     if status.weights.delivery_ok is None and status.gates:
+        if status.weights.delivery_message:
+            return f"every gate passes; {status.weights.delivery_message}"
         what = "requests are mirrored" if mirrored(status) else "the weight is delivered"
         return f"every gate passes; too few requests yet to see that {what}"
     return "every gate passes" if status.gates else "gathering evidence"

@@ -6,6 +6,7 @@ from cutover.api.gates import Gate
 from cutover.api.status import Plan
 from cutover.api.traffic import DeliveryCheck
 from cutover.decide.check import Check, awaited, failed, passed, warned
+from cutover.decide.delivering import counted_requests
 from cutover.decide.fulllook import at_vantage, window_of
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.means import mean_total
@@ -151,9 +152,10 @@ def _delivery(seen: Observation, plan: Plan) -> Check:
     """Whether counters can show that a weight is delivered."""
     for side, reading in _read(seen):
         windows = (window_of(reading, REFERENCE_WINDOW), baseline_reading(reading))
-        gaps = [_requests_gap(window) for window in windows]
+        gaps = [_requests_gap(plan, window) for window in windows]
         gap = gaps[0] if all(gaps) else None
-        if gap is None or (side == "target" and gap.missing is Missing.NO_DATA):
+        born_later = plan.traffic.counted_at_gateway and gap and gap.missing is Missing.NO_SERIES
+        if gap is None or (side == "target" and (born_later or gap.missing is Missing.NO_DATA)):
             continue
         what = (
             f"{side}: requests cannot be counted, so no weight can be seen delivered: {gap.message}"
@@ -161,10 +163,12 @@ def _delivery(seen: Observation, plan: Plan) -> Check:
         if plan.traffic.delivery.check is DeliveryCheck.REQUIRED:
             return failed(DELIVERY, gap.missing.value, what)
         return warned(DELIVERY, gap.missing.value, what)
-    return passed(DELIVERY, "requests are counted on both sides")
+    who = "by the gateway" if plan.traffic.counted_at_gateway else "on both sides"
+    return passed(DELIVERY, f"requests are counted {who}")
 
 
-def _requests_gap(window: WindowReading | Gap | None) -> Gap | None:
+def _requests_gap(plan: Plan, window: WindowReading | Gap | None) -> Gap | None:
     if not isinstance(window, WindowReading):
         return window or Gap(Missing.NO_DATA, "not read yet")
-    return window.requests if isinstance(window.requests, Gap) else None
+    found = counted_requests(plan, window)
+    return found if isinstance(found, Gap) else None

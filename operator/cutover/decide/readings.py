@@ -60,6 +60,8 @@ class WindowReading:
     """What drift gates compare, by ``DriftGate.key``; in the long window of a full look alone."""
     means: Mapping[str, Total | Gap] = field(default_factory=dict)
     """By metric name of the gates on means."""
+    sent: float | Gap | None = None
+    """Of a gateway: requests that it has sent to the side, answered or not; None: it does not tell."""
     gateway: "WindowReading | Gap | None" = None
     """The same window as the gateway saw the side's backend; None: nobody asked it."""
 

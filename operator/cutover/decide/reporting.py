@@ -156,6 +156,8 @@ def _applied(
         return FALSE, "Applying", f"{percent} % of the requests are not mirrored yet"
     if weights.delivery_ok is False:
         return FALSE, "NotDelivered", weights.delivery_message
+    if weights.delivery_ok is None and weights.delivery_message:
+        return UNKNOWN, "DeliveryUnknown", weights.delivery_message
     return TRUE, "Applied", "the gateway has the weights of the route"
 
 

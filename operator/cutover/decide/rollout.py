@@ -8,27 +8,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from cutover.api.status import MAX_LOOKS, Baseline, Look, Phase, Plan, Status
+from cutover.api.status import MAX_LOOKS, Look, Phase, Plan, Status
 from cutover.api.verdict import Verdict
 from cutover.decide import alarms, claims, clocks, record
 from cutover.decide.applying import analysis_in_force, before_traffic
 from cutover.decide.decision import Decision, Said
+from cutover.decide.delivering import with_delivery
 from cutover.decide.entering import enter, warn_once
 from cutover.decide.facts import with_facts
 from cutover.decide.forward import go_on
-from cutover.decide.fulllook import FullLook, window_of
+from cutover.decide.fulllook import FullLook
 from cutover.decide.health import noted
 from cutover.decide.judging import judge_gates, worst
 from cutover.decide.leaving import finished, kept, roll_back
 from cutover.decide.looking import evidence_start, has_traffic
 from cutover.decide.observation import Observation, Refusal
 from cutover.decide.plan import edit_refusal, edited, unchanged
-from cutover.decide.readings import Gap, Missing, WindowReading
+from cutover.decide.readings import Gap, Missing
 from cutover.decide.reporting import reported
 from cutover.decide.route import RouteSeen
-from cutover.decide.share import mirrored
 from cutover.decide.transitions import FINISHED, FORWARD, MOVED
-from cutover.judge import split
 
 DEPOSED_AGAIN = timedelta(seconds=30)
 """How soon a leader that was followed by another looks again; by then it should be gone."""
@@ -175,7 +174,7 @@ def _looked(seen: Observation, status: Status, plan: Plan) -> Status:
     gates = judge_gates(plan, status, look)
     status = status.model_copy(update={"gates": gates})
     if not before_traffic(status):
-        status = _delivered(seen, status, look)
+        status = with_delivery(plan, status, look)
     verdict = worst(gates)
     counted = (gate for gate in gates if not gate.only_reports)
     first = next((gate.message for gate in counted if gate.verdict is verdict), "")
@@ -210,47 +209,3 @@ def _outage(seen: Observation, status: Status, plan: Plan) -> Status:
     if seen.long_window is None and status.weights.applied_at is not None:
         return status
     return status.model_copy(update={"outage_since": None})
-
-
-def _delivered(seen: Observation, status: Status, look: FullLook) -> Status:
-    """Hold the counters against the declared weight.
-
-    Nothing is concluded before ``settle`` is over, since what the source still answers then was sent
-    before; nor from too few requests, so that what was proven of this weight stays proven; nor of
-    weights that somebody else left, which may differ from rule to rule.
-    """
-    counts: list[float] = []
-    for reading in (look.source, look.target):
-        window = window_of(reading, look.window)
-        if not isinstance(window, WindowReading):
-            return status
-        if isinstance(window.requests, Gap):
-            if window.requests.missing is not Missing.NO_DATA:
-                return status
-            counts.append(0.0)
-        else:
-            counts.append(window.requests)
-    copies = mirrored(status)
-    judge = split.judge_mirror if copies else split.judge_split
-    result = judge(
-        float(copies or status.weights.applied or 0),
-        counts[0],
-        counts[1],
-        seconds=look.window,
-        baseline=_baseline(status.baseline),
-    )
-    update: dict[str, object] = {}
-    if look.gathering and result.ok is not None and status.weights.standing is None:
-        update |= {
-            "delivery_ok": result.ok,
-            "delivery_message": "" if result.ok else result.message,
-        }
-    if result.delivered is not None:
-        update |= {"delivered": result.delivered, "delivered_at": seen.now}
-    return status.model_copy(update={"weights": status.weights.model_copy(update=update)})
-
-
-def _baseline(baseline: Baseline | None) -> split.Baseline | None:
-    if baseline is None:
-        return None
-    return split.Baseline(baseline.source_rate, baseline.target_rate)

@@ -127,6 +127,11 @@ def latency_burst(
     )
 
 
+def patience_of(source_p99: float | None, scrape: float) -> float:
+    """How many seconds silence is normal: the longer of the source's p99 and two scrapes."""
+    return max(UNKNOWN_P99 if source_p99 is None else source_p99, 2.0 * scrape)
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What must be known before silence proves anything. All times in seconds."""
@@ -155,8 +160,7 @@ class Delivery:
     @property
     def patience(self) -> float:
         """The longer of the source's p99 and two scrapes: until then silence is normal."""
-        slow = UNKNOWN_P99 if self.source_p99 is None else self.source_p99
-        return max(slow, 2.0 * self.scrape)
+        return patience_of(self.source_p99, self.scrape)
 
 
 def unanswered(windows: Sequence[WindowCounts], delivery: Delivery) -> Breach | None:
@@ -177,6 +181,47 @@ def unanswered(windows: Sequence[WindowCounts], delivery: Delivery) -> Breach | 
         due, came = window.source.total * odds, window.target.total
         if due >= ENOUGH and window.source.total >= SOURCE_SEEN:
             return _silence(window, due, came) if came < UNANSWERED * due else None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class SentCounts:
+    """What a gateway has sent to each side over one trailing window, and what was answered of it."""
+
+    seconds: float
+    sent: float
+    answered: float
+    """Answers begun in the window, whenever their requests were sent."""
+    source_sent: float = 0.0
+    source_answered: float = 0.0
+
+
+def unanswered_at_gateway(windows: Sequence[SentCounts], *, patience: float) -> Breach | None:
+    """At least 50 requests were sent to the target long enough ago, and answers to under 10 % of them came.
+
+    Nothing of the source is needed, so that a target that hangs is found at weight 100 too. Of what was sent
+    evenly over a window the part before its last ``patience`` seconds was due; a window shorter than twice
+    that says nothing. Where the source's requests go unanswered as well, the gateway or its callers are ill.
+    """
+    for window in sorted(windows, key=lambda one: one.seconds):
+        due = window.sent * max(0.0, 1.0 - patience / window.seconds)
+        if window.seconds < 2.0 * patience or due < ENOUGH:
+            continue
+        if window.answered >= UNANSWERED * due:
+            return None
+        if window.source_sent >= ENOUGH and window.source_answered < 0.5 * window.source_sent:
+            return None
+        return Breach(
+            Guard.UNANSWERED,
+            f"the gateway sent {count(window.sent)} requests to the target in the last"
+            f" {duration(window.seconds)}, of which about {count(due)} were due and"
+            f" {count(window.answered)} were answered: it hangs",
+            window_seconds=window.seconds,
+            value=window.answered / due,
+            bound=UNANSWERED,
+            source_count=window.source_sent,
+            target_count=window.answered,
+        )
     return None
 
 

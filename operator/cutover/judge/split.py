@@ -59,11 +59,12 @@ def judge_split(
     *,
     seconds: float = 0.0,
     baseline: Baseline | None = None,
+    gateway: bool = False,
 ) -> Split:
     """Compare requests counted on each side with the declared ``weight`` (percent, 0-100).
 
-    The counts are of the last ``seconds``, all of them after the weight took effect. A gateway's counters
-    need no ``baseline``. The servers' own also count other callers: then only what the target gets
+    The counts are of the last ``seconds``, all of them after the weight took effect. A ``gateway``'s counters
+    need no ``baseline``: only another route to the same backend counts besides. The servers' own also count other callers: then only what the target gets
     beyond its rate at weight 0 was moved. Other callers of the source cannot be told from routed ones, they
     make the delivered weight look smaller than it is; the sentence of a failed test says so.
     """
@@ -80,9 +81,9 @@ def judge_split(
         abs(share - expected) > tolerance and _p_value(expected, source, moved, others) < ALPHA
     )
     reason = _reason(weight, moved, total, others, differs=differs)
-    return Split(
-        100.0 * share, _OK[reason], reason, _sentence(reason, weight, share, total, baseline)
-    )
+    hint = _hint(baseline, gateway=gateway) if share < expected else ""
+    message = _sentence(reason, weight, share, total, hint)
+    return Split(100.0 * share, _OK[reason], reason, message)
 
 
 def judge_mirror(
@@ -92,6 +93,7 @@ def judge_mirror(
     *,
     seconds: float = 0.0,
     baseline: Baseline | None = None,
+    gateway: bool = False,
 ) -> Split:
     """Compare the copies that the target got with what was due: ``percent`` of the source's requests.
 
@@ -99,7 +101,7 @@ def judge_mirror(
     counted. Nothing of it is a delivered weight.
     """
     share = 100.0 * percent / (100.0 + percent)
-    result = judge_split(share, source, target, seconds=seconds, baseline=baseline)
+    result = judge_split(share, source, target, seconds=seconds, baseline=baseline, gateway=gateway)
     others = baseline.target * seconds if baseline else 0.0
     seen = (
         f"the target got {count(max(0.0, target - others))} copies of {count(source)} requests, of which"
@@ -109,7 +111,7 @@ def judge_mirror(
     message = f"too few requests ({count(source)}) to tell what is mirrored" if few else seen
     if result.ok is False:
         more = result.delivered is not None and result.delivered > share
-        hint = _OTHERS if baseline and not more else ""
+        hint = "" if more else _hint(baseline, gateway=gateway)
         message = f"{seen}: the gateway does not do what the route says{hint}"
     return Split(None, result.ok, result.reason, message)
 
@@ -148,9 +150,7 @@ def _p_value(expected: float, source: float, moved: float, others: float) -> flo
     return erfc(difference / sqrt(2.0 * variance)) if variance else float(difference == 0)
 
 
-def _sentence(
-    reason: SplitReason, weight: float, share: float, total: float, baseline: Baseline | None
-) -> str:
+def _sentence(reason: SplitReason, weight: float, share: float, total: float, hint: str) -> str:
     seen = f"{percent(share)} of {count(total)} requests reached the target at weight {weight:g}"
     match reason:
         case SplitReason.DELIVERED:
@@ -163,10 +163,17 @@ def _sentence(
                 " the route's weight has no effect"
             )
         case SplitReason.NOT_DELIVERED:
-            hint = _OTHERS if baseline and share < weight / 100.0 else ""
             return f"{seen}: the route's weight is not what requests see{hint}"
 
 
-_OTHERS = (
-    " (or the source has callers beside the route: let the gateway count, traffic.delivery.profile)"
+def _hint(baseline: Baseline | None, *, gateway: bool) -> str:
+    """What else may make the delivered share look smaller than it is."""
+    if gateway:
+        return _OTHER_ROUTES
+    return _OTHER_CALLERS if baseline else ""
+
+
+_OTHER_CALLERS = (
+    " (or the source has callers beside the route: let the gateway count, traffic.gateway)"
 )
+_OTHER_ROUTES = " (or another route sends requests to the source's backend)"

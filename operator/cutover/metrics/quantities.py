@@ -28,6 +28,7 @@ from cutover.metrics.profiles.names import Counter, Latency, Mean, Names
 
 REQUESTS: Final = "Requests"
 ERRORS: Final = "Errors"
+SENT: Final = "Sent"
 WHOLE_REQUEST: Final = "EndToEnd"
 
 
@@ -128,6 +129,9 @@ def named_quantities(names: Names, asked: Asked, matchers: str, beat: str) -> tu
     if names.errors:
         layers = _layers([f"sum({increase(one, matchers, beat)})" for one in names.errors])
         counted.append(_counted(ERRORS, f"max({layers})", names, names.errors))
+    if names.sent is not None:
+        text = f"sum({increase(names.sent, matchers, beat)})"
+        counted.append(_counted(SENT, text, names, [names.sent]))
     known = [name for name in asked.latencies if name in names.latencies]
     counted += [_latency(name, names.latencies[name], matchers) for name in known]
     for name in asked.means:

@@ -13,7 +13,7 @@ from cutover.metrics.answers import Row
 from cutover.metrics.diagnosis import Findings, Scene
 from cutover.metrics.distributions import read_classes
 from cutover.metrics.gauges import read_gauges
-from cutover.metrics.quantities import ERRORS, REQUESTS, Quantity, events_of, seconds_of
+from cutover.metrics.quantities import ERRORS, REQUESTS, SENT, Quantity, events_of, seconds_of
 from cutover.metrics.questions import COMMON, NEWEST, SCRAPE, UP
 from cutover.metrics.readings import Answered, read_buckets, read_number
 
@@ -58,6 +58,7 @@ class _Teller:
             {name: self._buckets(name, seconds) for name in self.scene.asked.latencies},
             means={name: self._total(name, seconds) for name in self.scene.asked.means},
             distributions=self._distributions(seconds) if seconds == self.seen.long else {},
+            sent=self._number(SENT, seconds) if self._quantity(SENT) is not None else None,
         )
 
     def _total(self, name: str, seconds: float) -> Total | Gap:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from tests.features.admission.case import Case, value_case
-from tests.features.admission.rollouts import Json, at
+from tests.features.admission.rollouts import Json, at, merged
 
 SECRET = {"name": "prometheus", "key": "token"}
 WHERE: Final = {"address": "http://p:9090", "matchers": {"job": "envoy"}}
@@ -153,6 +153,17 @@ GATEWAY: Final = (
     ),
     *_labels("sourceMatchers"),
     *_labels("targetMatchers"),
+    Case(
+        "counted by a gateway that is not named",
+        "spec.traffic",
+        "delivery.countedBy: Gateway needs the gateway's metrics",
+        [at("spec.traffic.delivery.countedBy", "Gateway")],
+        [
+            at("spec.traffic.delivery.countedBy", "Servers"),
+            merged(gateway(), at("spec.traffic.delivery.countedBy", "Gateway")),
+            merged(gateway(), at("spec.traffic.delivery.countedBy", "Servers")),
+        ],
+    ),
     Case(
         "labels of one backend alone",
         GATEWAY_HERE,

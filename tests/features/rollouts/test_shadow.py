@@ -118,7 +118,9 @@ def test_a_target_that_answers_no_copy_is_found_silent(stage: Stage) -> None:
     assert stage.targets == [0]
 
 
-@pytest.mark.parametrize("how", ["abort", "delete", "status lost"])
+@pytest.mark.parametrize(
+    "how", ["abort", "delete", pytest.param("status lost", marks=pytest.mark.long)]
+)
 def test_the_mirror_is_gone_after(how: str, stage: Stage) -> None:
     before = rules(stage)
     stage.begin(steps=LASTING)

@@ -10,6 +10,7 @@ from cutover.judge.evidence import Count
 from cutover.judge.guards import (
     Delivery,
     Guard,
+    SentCounts,
     WindowCounts,
     error_burst,
     failed_probes,
@@ -17,6 +18,7 @@ from cutover.judge.guards import (
     latency_burst,
     no_ready_replica,
     unanswered,
+    unanswered_at_gateway,
 )
 
 
@@ -247,3 +249,27 @@ def test_plain_sentences():
     assert probes is not None
     assert replica.message == "the target has no ready replica while the route sends it requests"
     assert probes.message == "5 probes of the target's endpoint failed one after the other"
+
+
+@pytest.mark.parametrize(
+    ("rows", "patience", "broken"),
+    [
+        ([(30, 900, 0, 0, 0)], 10, True),
+        ([(30, 900, 59, 0, 0)], 10, True),  # under a tenth of the 600 that were due
+        ([(30, 900, 61, 0, 0)], 10, False),
+        ([(30, 900, 0, 0, 0)], 16, False),  # half of the window may be under way
+        ([(30, 74, 0, 0, 0)], 10, False),  # too few were due
+        ([(30, 74, 0, 0, 0), (120, 300, 0, 0, 0)], 10, True),
+        ([(30, 900, 900, 0, 0), (120, 3600, 0, 0, 0)], 10, False),  # it answers again
+        ([(30, 900, 0, 900, 880)], 10, True),
+        ([(30, 900, 0, 900, 400)], 10, False),  # the source goes unanswered as well
+    ],
+)
+def test_silence_at_the_gateway_is_what_was_sent_and_not_answered(
+    rows: list[tuple[float, ...]], patience: float, broken: bool
+) -> None:
+    found = unanswered_at_gateway([SentCounts(*row) for row in rows], patience=patience)
+    assert (found is not None) is broken
+    if found is not None:
+        assert found.guard is Guard.UNANSWERED
+        assert "it hangs" in found.message

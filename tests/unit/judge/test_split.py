@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutover.judge.split import Baseline, Split, SplitReason, delivered_share, judge_split
+from cutover.judge.split import (
+    Baseline,
+    Split,
+    SplitReason,
+    delivered_share,
+    judge_mirror,
+    judge_split,
+)
 
 CASES = [
     # weight, source, target → reason, sentence
@@ -189,3 +196,44 @@ def test_a_split_stuck_at_the_step_before_is_found(weight):
         target = int(rng.binomial(3000, before / 100))
         found += judge_split(weight, 3000 - target, target).ok is False
     assert found == 200
+
+
+def test_at_the_gateway_another_route_is_named_as_a_cause_and_nobody_else():
+    split = judge_split(50, 9000, 1000, gateway=True)
+    assert split.ok is False
+    assert "another route sends requests to the source's backend" in split.message
+    assert "callers" not in split.message
+
+
+@pytest.mark.parametrize(
+    ("percent", "source", "target", "ok", "says"),
+    [
+        (100, 1000, 1000, True, "1,000 copies of 1,000 requests, of which 100 % are to be"),
+        (10, 5000, 490, True, "490 copies of 5,000"),
+        (10, 1000, 1000, False, "the gateway does not do what the route says"),
+        (100, 1000, 0, False, "0 copies of 1,000 requests"),
+        (100, 40, 40, None, "too few requests (40)"),
+    ],
+)
+def test_copies_are_held_against_what_was_due(percent, source, target, ok, says):
+    split = judge_mirror(percent, source, target, gateway=True)
+    assert split.ok is ok
+    assert says in split.message
+    assert split.delivered is None, "a copy is no delivered weight"
+
+
+def test_other_callers_of_the_target_are_no_copies():
+    busy = judge_mirror(100, 600, 1200, seconds=60, baseline=Baseline(10, 10))
+    assert busy.ok is True
+    idle = judge_mirror(100, 600, 600, seconds=60, baseline=Baseline(10, 10))
+    assert idle.ok is False
+
+
+@pytest.mark.parametrize("percent", [1, 10, 50, 100])
+def test_faithful_copies_are_rarely_doubted(percent):
+    rng = np.random.default_rng(percent)
+    doubted = 0
+    for _ in range(1000):
+        n = int(rng.integers(500, 5000))
+        doubted += judge_mirror(percent, n, int(rng.binomial(n, percent / 100))).ok is False
+    assert doubted <= 5

@@ -27,6 +27,7 @@ ENVOY: Final = Names(
     ),
     errors=(Counter("envoy_cluster_upstream_rq", 'envoy_response_code=~"5.."', late=True),),
     heartbeat="envoy_cluster_upstream_rq_total",
+    sent=Counter("envoy_cluster_upstream_rq_total"),
     latencies={
         "EndToEnd": Latency(
             "envoy_cluster_upstream_rq_time", _ENVOY_EDGES, _WHOLE, unit=MILLISECONDS

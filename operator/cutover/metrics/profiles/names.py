@@ -110,5 +110,7 @@ class Names:
     """The share of the KV cache in use, 0 to 1: the first of these that exists is read."""
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
     """By the name drift gates use."""
+    sent: Counter | None = None
+    """Of a gateway: requests that it has sent, answered or not. None: it does not count them."""
     cannot: tuple[str, ...] = ()
     """What it cannot tell, and what to know about what it tells: sentences for people."""
