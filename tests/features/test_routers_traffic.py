@@ -1,0 +1,168 @@
+"""Weights that are written move real requests: GRPCRoute and HTTPProxy through Contour and Envoy."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+import httpx
+import pytest
+
+from cutover.api.traffic import Traffic
+from cutover.clusters.connection import Connection
+from cutover.decide.observation import Refusal
+from cutover.decide.weights import restored, weights_at
+from cutover.ports import Conflict, RouteChange, Written
+from cutover.traffic.layouts import layout_of
+from cutover.traffic.object import ObjectRouter
+from cutover.traffic.seen import ObjectSeen
+from tests.features.connecting import connected
+from tests.features.subject_route import MINE, accepted
+from tests.lab import Lab, Slot, gateway
+from tests.lab.grpc_server import GrpcServer, calling
+from tests.lab.routes import external_service
+
+pytestmark = pytest.mark.lab
+
+Json = dict[str, Any]
+Ask = Callable[[], str]
+"""One request; the name of the side that answered it."""
+PAIR = {"sourceBackend": {"name": "source"}, "targetBackend": {"name": "target"}}
+
+
+@pytest.fixture
+async def connection(lab: Lab) -> AsyncIterator[Connection]:
+    async with connected(lab.source) as one:
+        yield one
+
+
+async def router_of(connection: Connection, namespace: str, field: str) -> ObjectRouter:
+    traffic = Traffic.model_validate({field: {"name": "chat", **PAIR}})
+    layout = await layout_of(traffic.route, connection)
+    assert not isinstance(layout, Refusal)
+    return ObjectRouter(connection, namespace, layout)
+
+
+def services(lab: Lab, namespace: str, ports: dict[str, int], **fields: Any) -> None:
+    for side, port in ports.items():
+        document = external_service(namespace, side, f"{side}.localhost", port)
+        document["spec"]["ports"][0] |= fields
+        lab.source.apply(document)
+
+
+async def written(router: ObjectRouter, change: RouteChange) -> ObjectSeen:
+    """Write, and wait until Contour says that it has this very generation."""
+    answer: object = Conflict("")
+    while isinstance(answer, Conflict):
+        answer = await router.write(await accepted(router), change)
+    assert isinstance(answer, Written), answer
+    return await accepted(router)
+
+
+def shares(ask: Ask, count: int = 200) -> float:
+    """The target's share of so many requests, in percent."""
+    return 100 * sum(ask() == "target" for _ in range(count)) / count
+
+
+async def until(ask: Ask, side: str) -> None:
+    """Contour says that it has accepted before Envoy has it."""
+    deadline = time.monotonic() + 10
+    while {ask() for _ in range(20)} != {side}:
+        assert time.monotonic() < deadline, f"not all on the {side}"
+        await asyncio.sleep(0.02)
+
+
+async def moved_there_and_back(router: ObjectRouter, ask: Ask) -> None:
+    """0 % to 100 % and back: what is asked of the gateway follows what is written."""
+    seen = await accepted(router)
+    assert (seen.problem, seen.declared) == (None, 0.0)
+    await until(ask, "source")
+    await written(router, RouteChange(weights_at(seen.rules, 30), MINE))
+    deadline = time.monotonic() + 10
+    while {ask() for _ in range(20)} != {"source", "target"}:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    # 200 requests of which each goes to the target with a chance of 30 %: 6 standard deviations.
+    assert 10 < shares(ask) < 50
+    await written(router, RouteChange(weights_at(seen.rules, 100), MINE))
+    await until(ask, "target")
+    now = await written(
+        router, RouteChange(restored((await accepted(router)).rules, seen.rules), None)
+    )
+    await until(ask, "source")
+    assert (now.rules, now.claim) == (seen.rules, None)
+
+
+async def test_a_grpc_route_moves_calls(lab: Lab, connection: Connection) -> None:
+    namespace, host = f"grpc-{uuid.uuid4().hex[:8]}", f"{uuid.uuid4().hex[:8]}.example"
+    lab.source.ensure_namespace(namespace)
+    with ExitStack() as stack:
+        servers = {
+            side: stack.enter_context(GrpcServer(side).serving()) for side in ("source", "target")
+        }
+        ports = {side: server.port for side, server in servers.items()}
+        services(lab, namespace, ports, appProtocol="kubernetes.io/h2c")
+        backends = [
+            {"name": side, "port": port, "weight": 100 * (side == "source")}
+            for side, port in ports.items()
+        ]
+        lab.source.apply(
+            {
+                "apiVersion": "gateway.networking.k8s.io/v1",
+                "kind": "GRPCRoute",
+                "metadata": {"name": "chat", "namespace": namespace},
+                "spec": {
+                    "parentRefs": [{"name": gateway.NAME, "namespace": gateway.NAMESPACE}],
+                    "hostnames": [host],
+                    "rules": [{"backendRefs": backends}],
+                },
+            }
+        )
+        call = stack.enter_context(calling(lab.gateway.url.removeprefix("http://"), host))
+
+        def ask() -> str:
+            try:
+                return bytes(call(b"hello", timeout=5)).decode()
+            except grpc.RpcError as error:
+                return str(error.code())
+
+        router = await router_of(connection, namespace, "grpcRoute")
+        await moved_there_and_back(router, ask)
+        assert servers["target"].calls > 20
+
+
+async def test_an_httpproxy_moves_requests(lab: Lab, slot: Slot, connection: Connection) -> None:
+    namespace, host = f"proxy-{uuid.uuid4().hex[:8]}", f"{uuid.uuid4().hex[:8]}.example"
+    lab.source.ensure_namespace(namespace)
+    ports = {"source": slot.source.port, "target": slot.target.port}
+    services(lab, namespace, ports)
+    lab.source.call(
+        "POST",
+        f"/apis/projectcontour.io/v1/namespaces/{namespace}/httpproxies",
+        {
+            "apiVersion": "projectcontour.io/v1",
+            "kind": "HTTPProxy",
+            "metadata": {"name": "chat", "namespace": namespace},
+            "spec": {
+                "virtualhost": {"fqdn": host},
+                "routes": [
+                    {
+                        "services": [
+                            {"name": side, "port": port, "weight": 100 * (side == "source")}
+                            for side, port in ports.items()
+                        ]
+                    }
+                ],
+            },
+        },
+    )
+    with httpx.Client(base_url=lab.gateway.url, headers={"Host": host}, trust_env=False) as client:
+
+        def ask() -> str:
+            return str(client.get("/health").headers.get("x-served-by", ""))
+
+        router = await router_of(connection, namespace, "contourHTTPProxy")
+        await moved_there_and_back(router, ask)
