@@ -20,7 +20,7 @@ from cutover.traffic.layouts import layout_of
 from cutover.traffic.object import ObjectRouter
 from cutover.traffic.seen import ObjectSeen
 from tests.features.connecting import connected
-from tests.features.subject_route import MINE, accepted
+from tests.features.subject_route import MINE, accepted, settled
 from tests.lab import Lab, Slot, gateway
 from tests.lab.grpc_server import GrpcServer, calling
 from tests.lab.routes import external_service
@@ -134,31 +134,27 @@ async def test_a_grpc_route_moves_calls(lab: Lab, connection: Connection) -> Non
         assert servers["target"].calls > 20
 
 
+def http_proxy(lab: Lab, namespace: str, host: str, ports: dict[str, int]) -> None:
+    services(lab, namespace, ports)
+    backends = [
+        {"name": side, "port": port, "weight": 100 * (side == "source")}
+        for side, port in ports.items()
+    ]
+    document = {
+        "apiVersion": "projectcontour.io/v1",
+        "kind": "HTTPProxy",
+        "metadata": {"name": "chat", "namespace": namespace},
+        "spec": {"virtualhost": {"fqdn": host}, "routes": [{"services": backends}]},
+    }
+    lab.source.call(
+        "POST", f"/apis/projectcontour.io/v1/namespaces/{namespace}/httpproxies", document
+    )
+
+
 async def test_an_httpproxy_moves_requests(lab: Lab, slot: Slot, connection: Connection) -> None:
     namespace, host = f"proxy-{uuid.uuid4().hex[:8]}", f"{uuid.uuid4().hex[:8]}.example"
     lab.source.ensure_namespace(namespace)
-    ports = {"source": slot.source.port, "target": slot.target.port}
-    services(lab, namespace, ports)
-    lab.source.call(
-        "POST",
-        f"/apis/projectcontour.io/v1/namespaces/{namespace}/httpproxies",
-        {
-            "apiVersion": "projectcontour.io/v1",
-            "kind": "HTTPProxy",
-            "metadata": {"name": "chat", "namespace": namespace},
-            "spec": {
-                "virtualhost": {"fqdn": host},
-                "routes": [
-                    {
-                        "services": [
-                            {"name": side, "port": port, "weight": 100 * (side == "source")}
-                            for side, port in ports.items()
-                        ]
-                    }
-                ],
-            },
-        },
-    )
+    http_proxy(lab, namespace, host, {"source": slot.source.port, "target": slot.target.port})
     with httpx.Client(base_url=lab.gateway.url, headers={"Host": host}, trust_env=False) as client:
 
         def ask() -> str:
@@ -166,3 +162,16 @@ async def test_an_httpproxy_moves_requests(lab: Lab, slot: Slot, connection: Con
 
         router = await router_of(connection, namespace, "contourHTTPProxy")
         await moved_there_and_back(router, ask)
+
+
+async def test_contour_says_what_it_does_not_take_of_an_httpproxy(
+    lab: Lab, connection: Connection
+) -> None:
+    namespace = f"proxy-{uuid.uuid4().hex[:8]}"
+    lab.source.ensure_namespace(namespace)
+    http_proxy(lab, namespace, f"{namespace}.example", {"source": 80, "target": 80})
+    lab.source.call("DELETE", f"/api/v1/namespaces/{namespace}/services/target")
+    router = await router_of(connection, namespace, "contourHTTPProxy")
+    seen = await settled(router, lambda seen: "Valid=False" in seen.acceptance)
+    assert "target" in seen.acceptance
+    assert not seen.accepted
