@@ -72,4 +72,7 @@ subjects:
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [get, create, patch]
+{{- with .Values.rbac.extraRules }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}

@@ -141,6 +141,8 @@ NAMESPACED: list[tuple[str, str, str, bool]] = [
     ("patch", "externaldns.k8s.io/dnsendpoints", "inference", True),
     ("patch", "gateway.networking.k8s.io/httproutes", "shared", False),
     ("patch", "projectcontour.io/httpproxies", "inference", True),
+    ("patch", "split.example.com/trafficsplits", "inference", True),
+    ("patch", "split.example.com/trafficsplits", "shared", False),
     ("patch", "networking.k8s.io/ingresses", "shared", False),
     ("get", "/secrets", "shared", True),
     ("list", "/secrets", "shared", False),

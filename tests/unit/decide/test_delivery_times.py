@@ -71,3 +71,13 @@ def test_a_step_that_is_over_before_its_weight_arrives_is_refused() -> None:
     world.run(60.0)
     assert world.status.phase == "Pending"
     assert "takes 2m to reach every client" in world.status.message
+
+
+def test_a_step_that_is_over_before_its_weight_is_delivered_is_refused() -> None:
+    world = dns_world(maxDuration="2m", settle="10s", minDuration="10s")
+    world.run(30.0)
+    assert world.route.highest == 0
+    assert world.status.message == (
+        "a changed weight of this route takes 2m to reach every client, and step weight 10 waits no"
+        " longer than maxDuration 2m: raise spec.analysis.maxDuration, or lower the record's TTL"
+    )

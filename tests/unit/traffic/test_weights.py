@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cutover.decide.route import RuleWeights
-from cutover.decide.weights import inexpressible, matches, restored, weights_at
+from cutover.decide.weights import inexpressible, matches, restored, scaled, weights_at
 
 weights = st.integers(0, 100)
 numbers = st.integers(0, 1_000_000)
@@ -123,3 +123,38 @@ def test_the_factor_named_is_the_smallest_that_helps(
     ]
     assert helps == [factor]
     assert math.gcd(factor, 100) == factor
+
+
+@given(rules(), st.integers(1, 1_000_000))
+def test_numbers_of_a_whole_add_up_to_it_and_never_favour_the_target(
+    original: tuple[RuleWeights, ...], whole: int
+) -> None:
+    for rule in original:
+        after = scaled(rule, whole)
+        total = rule.source + rule.target
+        assert (after.rule, after.others) == (rule.rule, rule.others)
+        if rule.others or not total:
+            assert after == rule
+        else:
+            assert after.source + after.target == whole
+            assert after.source >= 0
+            assert after.target * total <= rule.target * whole
+    assert [scaled(rule, None) for rule in original] == list(original)
+
+
+@given(st.integers(1, 1_000_000), weights)
+def test_of_a_whole_what_is_expressible_is_exact(whole: int, weight: int) -> None:
+    rule = RuleWeights(0, whole, 0)
+    sentence = inexpressible([rule], [weight], whole)
+    (wanted,) = weights_at([rule], weight)
+    exact = scaled(wanted, whole).target * 100 == weight * whole
+    assert exact is (sentence is None)
+    assert restored([scaled(wanted, whole)], [rule]) == (rule,)
+
+
+def test_a_whole_too_small_for_a_step_is_refused_with_the_weights_that_fit() -> None:
+    sentence = inexpressible([RuleWeights(0, 20, 0)], [5, 12, 100], 20)
+    assert sentence == (
+        "100 % is 20 in the route's numbers, and 12 % of that is no whole number: use weights that"
+        " are multiples of 5, or a route whose numbers are finer"
+    )
