@@ -67,20 +67,6 @@ def _ingress(service: str, annotations: Json) -> Json:
     return _object("networking.k8s.io/v1", "Ingress", {"rules": rules}, annotations)
 
 
-def _record(identifier: str, weight: int) -> Json:
-    return {
-        "dnsName": "chat.example",
-        "recordType": "CNAME",
-        "recordTTL": 60,
-        "setIdentifier": identifier,
-        "targets": [f"{identifier}.example.net"],
-        "providerSpecific": [
-            {"name": "aws/evaluate-target-health", "value": "true"},
-            {"name": "aws/weight", "value": str(weight)},
-        ],
-    }
-
-
 _GATEWAY = "gateway.networking.k8s.io/v1"
 _HEADER = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["x"]}}
 _SPLIT = [
@@ -271,28 +257,6 @@ ROUTED = {
             },
         ),
         NginxLayout,
-    ),
-    "virtualService": Routed(
-        "virtualService",
-        {
-            "rules": ["http/1"],
-            "sourceDestination": {"host": "a"},
-            "targetDestination": {"host": "b", "subset": "new"},
-        },
-        _object(
-            "networking.istio.io/v1", "VirtualService", {"hosts": ["chat.example"], "http": _SPLIT}
-        ),
-        VirtualServiceLayout,
-    ),
-    "dnsEndpoint": Routed(
-        "dnsEndpoint",
-        {"dnsName": "chat.example", "sourceSetIdentifier": "a", "targetSetIdentifier": "b"},
-        _object(
-            "externaldns.k8s.io/v1alpha1",
-            "DNSEndpoint",
-            {"endpoints": [_record("b", 0), _record("a", 255), {"dnsName": "else.example"}]},
-        ),
-        DnsEndpointLayout,
     ),
     "patch": Routed(
         "patch",
