@@ -26,6 +26,7 @@ from cutover.api import (
     VERSION,
     analysis,
     capacity,
+    completion,
     custom,
     expressions,
     gates,
@@ -90,6 +91,7 @@ ASKED_ONLY: Final = frozenset(
 WRITTEN_BY_USERS: Final = (
     analysis,
     capacity,
+    completion,
     custom,
     expressions,
     gates,

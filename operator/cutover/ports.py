@@ -14,7 +14,7 @@ from cutover.api.clusters import ClusterRef
 from cutover.api.sides import Side
 from cutover.api.status import Plan
 from cutover.decide.asking import Asking
-from cutover.decide.observation import Probe, Refusal, Replicas, SideReach
+from cutover.decide.observation import Mark, Probe, Refusal, Replicas, SideReach, WorkloadSeen
 from cutover.decide.past import PastQuestion
 from cutover.decide.readings import Gap, Reading, Value
 from cutover.decide.route import Claim, Route, RouteSeen, RuleWeights
@@ -95,6 +95,19 @@ class Router(Protocol):
         self, seen: RouteSeen, percents: Sequence[int], *, deadline: float = 5.0
     ) -> str | None:
         """Return why so much cannot be mirrored on this route, having tried it on the API server without doing it."""
+
+
+class SourceWorkload(Protocol):
+    """The workload that runs the source's servers, with what else sets its replicas."""
+
+    async def look(self) -> WorkloadSeen | Gap:
+        """Read it; what it does not say is no zero."""
+
+    async def stop(self, seen: WorkloadSeen, mark: Mark) -> WriteResult:
+        """Scale it to zero, autoscalers first, and leave the mark; only if it is as it was seen."""
+
+    async def start(self, seen: WorkloadSeen, uid: str) -> WriteResult:
+        """Bring back what the marks of that rollout say, and take them away; only if it is as it was seen."""
 
 
 # --- one side's metrics -------------------------------------------------------------------------
@@ -235,6 +248,11 @@ class Adapters(Protocol):
 
     def inspector(self, plan: Plan, namespace: str, holder: str) -> Inspector:
         """What preflight asks of this plan; cheap to make."""
+
+    async def source_workload(
+        self, plan: Plan, namespace: str, holder: str
+    ) -> SourceWorkload | Refusal:
+        """The source's workload, to be scaled; a Refusal where its cluster's credentials are unusable."""
 
     async def probe(self, plan: Plan, namespace: str, *, deadline: float) -> Probe:
         """Ask the target's endpoint for its health, once."""

@@ -12,9 +12,10 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from cutover.act.route import act, went_wrong
+from cutover.act.source import act_on_source
 from cutover.api.status import Phase
 from cutover.decide.aligning import align
-from cutover.decide.decision import Decision, Hold, RollBack
+from cutover.decide.decision import Decision, Hold, RollBack, StartSource, StopSource
 from cutover.decide.observation import Identity, Observation, Refusal
 from cutover.decide.rollout import decide
 from cutover.observe.memory import Memory
@@ -135,10 +136,16 @@ class Reconciler:
         if plan is None or isinstance(decision.action, Hold):
             return None
         holder = f"{thing.namespace}/{thing.name}"
+        action = decision.action
+        if isinstance(action, StopSource | StartSource):
+            workload = await self._adapters.source_workload(plan, thing.namespace, holder)
+            if isinstance(workload, Refusal):
+                return NotWritten(workload.reason, workload.message)
+            return await act_on_source(action, workload, seen.workload, self._leadership)
         router = await self._adapters.router(plan, thing.namespace, holder)
         if isinstance(router, Refusal):
             return NotWritten(router.reason, router.message)
-        return await act(decision.action, router, seen.route, self._leadership)
+        return await act(action, router, seen.route, self._leadership)
 
     def _room_for_others(self, decision: Decision, result: WriteResult | None) -> float | None:
         """Let the other rollouts' routes be put back before this one's status is written.

@@ -7,14 +7,15 @@ to drop the generator and with it everything that was only in memory.
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
 from cutover import api
 from cutover.act.route import act, went_wrong
+from cutover.act.source import act_on_source
 from cutover.api.status import Phase, Plan, Status
-from cutover.decide.decision import Decision, Hold, RollBack
+from cutover.decide.decision import Decision, Hold, RollBack, StartSource, StopSource
 from cutover.decide.health import Streaks, lasting
 from cutover.decide.looking import Wanted, wanted
 from cutover.decide.observation import (
@@ -175,6 +176,7 @@ class Process:
                 for one in want.results
                 if one.gate in self.world.results
             },
+            workload=_at_once(self.world.workload.look()) if want.workload else None,
             latched=reason,
             latched_message=message,
             trouble=memory.trouble,
@@ -241,10 +243,12 @@ class Process:
     def _act(self, look: Look) -> WriteResult | None:
         if look.decision.status.plan is None or isinstance(look.decision.action, Hold):
             return None
+        action, seen = look.decision.action, look.seen
         try:
-            result: WriteResult | None = _at_once(
-                act(look.decision.action, self.world.route, look.seen.route, self)
-            )
+            if isinstance(action, StopSource | StartSource):
+                writing = act_on_source(action, self.world.workload, seen.workload, self)
+                return cast("WriteResult", _at_once(writing))
+            result: WriteResult | None = _at_once(act(action, self.world.route, seen.route, self))
         except LeadershipLost:
             return NotWritten("NotLeading", "the Lease has run out")
         return result

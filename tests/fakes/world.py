@@ -15,6 +15,7 @@ from tests.fakes.process import Look, Process, Turn
 from tests.fakes.rollouts import FakeRollouts
 from tests.fakes.route import FakeRoute
 from tests.fakes.sides import FakeSides
+from tests.fakes.workload import FakeWorkload
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 TURN = timedelta(milliseconds=20)
@@ -61,6 +62,7 @@ class World:
         self.endpoints = FakeEndpoints()
         self.results: dict[str, ResultsSeen] = {}
         """By gate: what both sides' evaluations wrote, or why it cannot be read."""
+        self.workload = FakeWorkload(self.sides.source)
         self.owner_alive: bool | None = None
         """Of a rollout that holds a foreign claim."""
         self.events: list[tuple[datetime, Said]] = []

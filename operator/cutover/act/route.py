@@ -3,7 +3,6 @@
 from typing import assert_never
 
 from cutover.decide.decision import (
-    Action,
     ClaimRoute,
     Hold,
     Lower,
@@ -11,6 +10,7 @@ from cutover.decide.decision import (
     Raise,
     ReleaseClaim,
     RollBack,
+    RouteAction,
 )
 from cutover.decide.route import Claim, Route, RouteGone, RouteSeen, RouteUnreadable, RuleWeights
 from cutover.decide.weights import restored
@@ -33,7 +33,7 @@ ROLLBACK_DEADLINE = 2.0
 
 
 async def act(
-    action: Action, router: Router, route: Route | None, leadership: Leadership
+    action: RouteAction, router: Router, route: Route | None, leadership: Leadership
 ) -> WriteResult | None:
     """Do it; None: there was nothing to do. Raises LeadershipLost where the Lease has run out."""
     if isinstance(action, Hold):

@@ -22,3 +22,6 @@ ON_DELETE: Final = "cutover.dev/on-delete"
 
 SECRET_USE: Final = "cutover.dev/use"  # noqa: S105 - a label's name, not a secret
 """Label (``"true"``) that a Secret must carry before its content is sent to an address of a spec."""
+
+SCALED_DOWN: Final = "cutover.dev/scaled-down"
+"""Annotation on what was scaled to zero: by whom, when, and what was there before."""

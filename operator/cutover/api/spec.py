@@ -11,6 +11,7 @@ from pydantic import Field
 
 from cutover.api.analysis import Analysis
 from cutover.api.capacity import Capacity, WarmUp
+from cutover.api.completion import AfterCompletion
 from cutover.api.custom import CustomMetrics
 from cutover.api.gates import GATES_DIFFER, REPLAY_NEEDS_ENDPOINTS, Gate
 from cutover.api.guards import Guards
@@ -98,6 +99,13 @@ class Spec(Commands):
             at=".gates",
         ),
         Rule(
+            f"{_ABORTS} || self.?afterCompletion.?source.orValue('Keep') != 'ScaleToZero'"
+            " || has(self.source.workload)",
+            "afterCompletion.source ScaleToZero needs to know what to scale: name the source's Deployment,"
+            " StatefulSet or InferenceService in source.workload, or leave it at Keep",
+            at=".afterCompletion",
+        ),
+        Rule(
             "self.?attempt.orValue(1) >= oldSelf.?attempt.orValue(1)",
             "attempt never falls: leave it, or raise it by one to try again (omitted it counts as 1)",
             at=".attempt",
@@ -153,6 +161,8 @@ class Spec(Commands):
     """How much the servers can take: a weight that would need more is held back, never rolled back. Omitted: not looked at."""
     warm_up: WarmUp | None = None
     """Requests sent to the target before its first weight, their answers discarded. Needs target.endpoint. Omitted: none."""
+    after_completion: AfterCompletion | None = None
+    """What happens to the source once the last step has passed. Omitted: it is kept as it is."""
 
 
 ApiVersion = Literal["cutover.dev/v1alpha1"]

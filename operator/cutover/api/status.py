@@ -11,12 +11,14 @@ from pydantic import Field
 
 from cutover.api.analysis import Analysis
 from cutover.api.capacity import Capacity, WarmUp
+from cutover.api.completion import AfterCompletion
 from cutover.api.conditions import Condition
 from cutover.api.custom import CustomMetrics
 from cutover.api.evidence import FrozenDistribution, FrozenReference, GateStatus, SourceHistory
 from cutover.api.facts import MAX_XIDS, Facts, ProbesStatus, Streak, WarmUpStatus
 from cutover.api.gates import Gate
 from cutover.api.guards import Guards
+from cutover.api.leftovers import AfterCompletionStatus
 from cutover.api.names import Message
 from cutover.api.preflight import MAX_CHECKS, PreflightCheck
 from cutover.api.rules import Rule, keyed_by, ruled_by
@@ -67,6 +69,7 @@ class Plan(Wire):
     guards: Guards = Guards()
     capacity: Capacity | None = None
     warm_up: WarmUp | None = None
+    after_completion: AfterCompletion = AfterCompletion()
 
 
 class Summary(Wire):
@@ -264,9 +267,13 @@ class Status(Wire):
     )
     trouble: Message = Field(
         default="",
-        description="The last write to the route that did not succeed; empty when all did.",
+        description="The last write, to the route or to the source's workload, that did not succeed; empty when all did.",
     )
     rollback: RollbackStatus | None = None
+    after_completion: AfterCompletionStatus | None = Field(
+        default=None,
+        description="What becomes of the source, from the moment the last step has passed.",
+    )
     enforced_at: Annotated[list[datetime], Field(max_length=5)] = Field(default_factory=list)
     release_failing_since: datetime | None = None
     conditions: Annotated[list[Condition], Field(max_length=16), keyed_by("type")] = Field(

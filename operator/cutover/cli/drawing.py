@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from cutover.api.conditions import Condition, ConditionStatus, ConditionType
+from cutover.api.leftovers import SourceFate
 from cutover.api.status import Phase
 from cutover.cli.columns import Cells, columns
 from cutover.cli.gates import common_time, draw_gates
@@ -66,6 +67,7 @@ def draw(
     _branch(tree, Text("Servers"), _servers(sight))
     _branch(tree, Text("Conditions"), _conditions(sight, now))
     _branch(tree, Text("Rollback"), _rollback(sight, now))
+    _branch(tree, Text("Left behind"), _left_behind(sight))
     _branch(tree, Text("History"), _history(sight, now))
     return Group(tree, *_choices(sight, now, command))
 
@@ -220,6 +222,16 @@ def _rollback(sight: Sight, now: datetime) -> list[Text]:
     return [Text.assemble((rollback.reason, "bold red"), f": {rollback.message} ({decided})")]
 
 
+def _left_behind(sight: Sight) -> list[Text]:
+    """What the rollout leaves where it is, once it has ended."""
+    end = sight.status.after_completion
+    return columns(
+        [((one.object, ""), (f"({one.of})", "dim"), (one.state, "")) for one in end.left_behind]
+        if end is not None
+        else []
+    )
+
+
 def _history(sight: Sight, now: datetime) -> list[Text]:
     rows = [
         (
@@ -252,7 +264,7 @@ def _warnings(sight: Sight, now: datetime) -> list[Text]:
             f"nothing was reported for {silence}: the operator may be down, and nobody watching"
         )
     if sight.status.trouble:
-        told.append(f"the last write to the route failed: {sight.status.trouble}")
+        told.append(f"the last write failed: {sight.status.trouble}")
     told += [
         f"status.{part} was written by another version of the operator and is not shown:"
         " bring this program up to date"
@@ -279,6 +291,12 @@ def _choices(sight: Sight, now: datetime, command: Command) -> list[Text]:
 def _open_choices(sight: Sight) -> list[tuple[str, str, str]]:
     if sight.is_rolled_back:
         return [("Try again", "retry", "from the first step, once the cause is gone")]
+    end = sight.status.after_completion
+    if sight.status.phase == Phase.COMPLETED:
+        choices = [("Go back", "reverse", "prints the rollout that does")]
+        if end is not None and end.source == SourceFate.SCALED_TO_ZERO:
+            choices.append(("Undo it", "restore-source", "the source's servers run again"))
+        return choices
     if sight.is_finished or sight.abort or sight.status.phase == Phase.ROLLING_BACK:
         return []
     choices = []

@@ -13,7 +13,8 @@ from cutover.cli.linting import lint
 from cutover.cli.options import program_name
 from cutover.cli.planning import plan
 from cutover.cli.preflight import preflight
-from cutover.cli.steering import abort, approve, pause, resume, retry
+from cutover.cli.reversing import reverse
+from cutover.cli.steering import abort, approve, pause, restore_source, resume, retry
 from cutover.cli.watching import list_rollouts, status
 
 
@@ -34,6 +35,8 @@ for command in (
     approve,
     abort,
     retry,
+    restore_source,
+    reverse,
     lint,
     plan,
     preflight,

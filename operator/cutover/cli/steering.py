@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from cutover.cli.desk import Desk
     from cutover.cli.sight import Sight
 
-_OVER: Final = (
-    "Completed is final; the way back is a new MigrationRollout, source and target exchanged"
-)
+_OVER: Final = "Completed is final; the way back is a new MigrationRollout, which kubectl cutover reverse prints"
 
 
 def _steers(command: Callable[..., int]) -> Callable[..., int]:
@@ -146,4 +144,30 @@ def retry(desk: "Desk") -> int:
     paused = f"; it is still paused, go on with: {desk.command('resume')}" if sight.paused else ""
     return desk.say(
         f"attempt {attempt} asked: the operator begins at the first step; {desk.watch}{paused}"
+    )
+
+
+@click.command("restore-source")
+@_steers
+def restore_source(desk: "Desk") -> int:
+    """Bring back source servers that were scaled to zero.
+
+    Sets spec.afterCompletion.source to Keep: the operator scales the workload to what it was. Asked before
+    they were scaled down, it keeps them.
+    """
+    from cutover.api.leftovers import SourceFate
+
+    end = desk.sight().status.after_completion
+    if end is not None and end.source == SourceFate.KEPT:
+        return desk.say(
+            f"nothing to bring back, so nothing was written: the source was {end.message}"
+        )
+    if end is not None and end.source == SourceFate.RESTORED:
+        return desk.say(f"nothing was written: the source was {end.message}")
+    desk.write(lambda _: {"afterCompletion": {"source": "Keep"}})
+    if end is None or end.source != SourceFate.SCALED_TO_ZERO:
+        return desk.say("the source will be kept when the rollout completes")
+    return desk.say(
+        "asked: the operator scales the source's workload to what it was; it serves nothing until a rollout"
+        f" goes back ({desk.command('reverse')}); {desk.watch}"
     )

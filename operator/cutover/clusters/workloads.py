@@ -63,11 +63,12 @@ async def _read(connection: Connection, workload: Workload, namespace: str) -> R
         return Gap(Missing.NO_SERIES, f"a {workload.kind} tells no ready replicas")
     answer = await connection.get(workload_path(workload, namespace))
     if isinstance(answer, Failed):
-        return _gap(answer, workload, namespace)
+        return not_read(answer, workload, namespace)
     return tell_replicas(workload, answer.body)
 
 
-def _gap(failed: Failed, workload: Workload, namespace: str) -> Gap:
+def not_read(failed: Failed, workload: Workload, namespace: str) -> Gap:
+    """Say why a workload could not be read."""
     missing = _MISSING.get(failed.reason, Missing.UNREACHABLE)
     if failed.reason is Reason.NOT_FOUND:
         return Gap(
@@ -119,12 +120,26 @@ def _inference_service(workload: Workload, status: Json) -> Replicas | Gap:
 
 
 def _llm_inference_service(workload: Workload, status: Json) -> Replicas | Gap:
-    """KServe's LLMInferenceService without a Deployment (several nodes): conditions and no count."""
-    if _condition(status, "Stopped") == "True":
+    """KServe's LLMInferenceService without a Deployment (several nodes): conditions and no count.
+
+    One that was stopped says so as the reason for which its workload is not ready.
+    """
+    if _condition(status, "Stopped") == "True" or _is_stopped(status):
         return Replicas(0, 0)
     if _condition(status, "MainWorkloadReady", "WorkloadsReady") == "True":
         return Replicas(1, at_least=True)
     return _unsaid(workload, status, "MainWorkloadReady")
+
+
+def _is_stopped(status: Json) -> bool:
+    found = status.get("conditions")
+    return any(
+        one.get("type") == "MainWorkloadReady"
+        and one.get("status") == "False"
+        and one.get("reason") == "Stopped"
+        for one in (found if isinstance(found, list) else [])
+        if isinstance(one, Mapping)
+    )
 
 
 def _unsaid(workload: Workload, status: Json, condition: str) -> Gap:

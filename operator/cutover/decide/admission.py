@@ -14,7 +14,7 @@ from cutover.decide.health import (
     workload_name,
 )
 from cutover.decide.observation import Observation, Refusal, Replicas
-from cutover.decide.readings import Gap
+from cutover.decide.readings import Gap, SideReading
 from cutover.decide.route import RouteSeen
 from cutover.decide.windows import OUTSIDE, outside
 from cutover.judge.capacity import Room, projected, shortfall
@@ -150,18 +150,20 @@ def source_cannot_take_all(seen: Observation, status: Status, plan: Plan) -> Ref
     It keeps nobody from putting the traffic back: a source that is too small is still the one that was
     proven good.
     """
-    found, before = seen.health.source_replicas, status.source_replicas
-    if not isinstance(found, Replicas):
-        return None
+    found = source_replicas(seen, plan)
     workload = plan.source.workload
     name = f"{workload.kind} {workload.name} of the source" if workload else "the source"
+    if found is None:
+        return None
     if found.ready == 0:
         return Refusal(
             "SourceNotReady",
             f"{name} has no ready replica: a rollback would send everything to nobody; bring it up",
         )
+    if found.at_least:
+        return None
     need = _need_of_all(seen, plan)
-    if need is not None and not found.at_least and plan.capacity is not None:
+    if need is not None and plan.capacity is not None:
         room = Room(found.ready, plan.capacity.concurrency_per_replica, 1.0)
         if need <= room.most_running:
             return None
@@ -170,13 +172,28 @@ def source_cannot_take_all(seen: Observation, status: Status, plan: Plan) -> Ref
             f"{name} has {found.ready} ready replicas, which take {room.most_running:,.0f} requests at a"
             f" time, and about {need:,.0f} run on both sides: scale it up before a rollback needs it",
         )
-    if before is not None and found.ready < before and not found.at_least:
+    before = status.source_replicas
+    if before is not None and found.ready < before:
         return Refusal(
             "SourceScaledDown",
             f"{name} has {found.ready} ready replicas and had {before} when it served everything: scale it"
             " up again before a rollback needs it",
         )
     return None
+
+
+def source_replicas(seen: Observation, plan: Plan) -> Replicas | None:
+    """How many of the source's servers are ready: its workload's word, or where none is named its metrics'.
+
+    A server that answers no scrape is none; None: not known.
+    """
+    found = seen.health.source_replicas
+    if plan.source.workload is not None:
+        return found if isinstance(found, Replicas) else None
+    if isinstance(seen.source, SideReading) and seen.source.unscraped:
+        return Replicas(0)
+    told = gauges_of(seen.source).instances
+    return None if isinstance(told, Gap) else Replicas(round(told))
 
 
 def _need_of_all(seen: Observation, plan: Plan) -> float | None:

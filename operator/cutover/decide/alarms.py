@@ -144,6 +144,8 @@ def _waited_for_proof(seen: Observation, status: Status, plan: Plan) -> timedelt
     Evidence that began afresh has the whole time again.
     """
     step, weights = status.step, status.weights
+    if status.after_completion is not None:
+        return None
     raises = step is not None and step.kind in (StepKind.WEIGHT, StepKind.SHADOW)
     if step is not None and raises and before_traffic(status):
         return clocks.waited(step.started_at, seen.now)

@@ -67,9 +67,11 @@ def evidence_limit(analysis: Analysis) -> timedelta:
 
 def moved_on(status: Status, by: timedelta) -> Status:
     """Move every waiting clock on by the time spent paused, so that what was waited stays waited."""
-    step, weights = status.step, status.weights
+    step, weights, end = status.step, status.weights, status.after_completion
     if step is not None:
         step = step.model_copy(update={"started_at": step.started_at + by})
     if weights.applied_at is not None:
         weights = weights.model_copy(update={"applied_at": weights.applied_at + by})
-    return status.model_copy(update={"step": step, "weights": weights})
+    if end is not None:
+        end = end.model_copy(update={"since": end.since + by})
+    return status.model_copy(update={"step": step, "weights": weights, "after_completion": end})

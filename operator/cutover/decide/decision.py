@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cutover.api.status import Status
-from cutover.decide.observation import Refusal
+from cutover.decide.observation import Mark, Refusal
 from cutover.decide.route import Claim, RuleWeights
 
 
@@ -62,7 +62,25 @@ class ReleaseClaim:
     """Take our claim off the route; the weights stay as they are."""
 
 
-Action = Hold | ClaimRoute | Mirror | Raise | Lower | RollBack | ReleaseClaim
+RouteAction = Hold | ClaimRoute | Mirror | Raise | Lower | RollBack | ReleaseClaim
+
+
+@dataclass(frozen=True, slots=True)
+class StopSource:
+    """Scale the source's workload to zero, and leave on it what was there before."""
+
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class StartSource:
+    """Bring back what the marks on the source's workload and its autoscalers say."""
+
+    uid: str
+    """Of the rollout that left them."""
+
+
+Action = RouteAction | StopSource | StartSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from math import ceil, isfinite
 from cutover.api.evidence import FrozenReference
 from cutover.api.status import Baseline, PauseCause, Phase, Plan, Status
 from cutover.decide import claims, clocks, record
-from cutover.decide.admission import counted_replicas
+from cutover.decide.admission import source_replicas
 from cutover.decide.check import told
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.counting import gate_counts
@@ -18,12 +18,12 @@ from cutover.decide.fulllook import window_of
 from cutover.decide.guarding import p99_of
 from cutover.decide.health import noted
 from cutover.decide.looking import REFERENCE_WINDOW
-from cutover.decide.observation import Observation, Refusal, Replicas
+from cutover.decide.observation import Observation, Refusal
 from cutover.decide.past import recorded
 from cutover.decide.pausing import phase_of, step_for
 from cutover.decide.preflight import begun_with, first_obstacle, news, preflight_checks
 from cutover.decide.readable import baseline_reading
-from cutover.decide.readings import NOT_ASKED, Gap, SideReading, WindowReading
+from cutover.decide.readings import Gap, SideReading, WindowReading
 from cutover.decide.route import Claim, RouteSeen
 from cutover.decide.routing import route_obstacle
 from cutover.decide.stepping import held_said
@@ -171,9 +171,9 @@ def _preflight(seen: Observation, status: Status, plan: Plan, route: RouteSeen) 
     return replace(decision, status=_begun(seen, status, plan, route), look_again=AT_ONCE)
 
 
-def _source_replicas(seen: Observation) -> int | None:
-    found = seen.health.source_replicas
-    return counted_replicas(found, NOT_ASKED) if isinstance(found, Replicas) else None
+def _source_replicas(seen: Observation, plan: Plan) -> int | None:
+    found = source_replicas(seen, plan)
+    return None if found is None or found.at_least else found.ready
 
 
 def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Status:
@@ -194,7 +194,7 @@ def _begun(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> S
                 enough=plan.analysis.min_requests,
             ),
             "source_history": recorded(plan, seen.past),
-            "source_replicas": _source_replicas(seen),
+            "source_replicas": _source_replicas(seen, plan),
             "weights": status.weights.model_copy(update={"desired": 0, "applied": 0}),
         }
     )

@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from cutover.api.leftovers import SourceFate
 from cutover.api.status import Phase, Plan, RollbackStatus, Status
-from cutover.decide import claims, clocks, record
+from cutover.decide import claims, clocks, decommission, record
 from cutover.decide.alarms import Alarm
 from cutover.decide.clocks import AT_ONCE
 from cutover.decide.decision import ClaimRoute, Decision, Hold, ReleaseClaim, RollBack, Said
+from cutover.decide.draining import ended
+from cutover.decide.looking import source_is_open
 from cutover.decide.observation import Observation, Refusal
 from cutover.decide.route import GoingBack, RouteGone, RouteSeen, RouteUnreadable, RuleWeights
 from cutover.decide.transitions import MOVED
@@ -236,6 +239,8 @@ def finished(seen: Observation, status: Status) -> Decision:
             return Decision(status, ReleaseClaim(), look_again=AT_ONCE)
         status = record.new_attempt(status, commands.attempt, seen.now)
         return Decision(status, look_again=AT_ONCE)
+    if source_is_open(status, commands):
+        return decommission.go_on(seen, status)
     if not commands.has_finalizer:
         return Decision(status)
     return let_go(seen, status)
@@ -275,4 +280,7 @@ def kept(seen: Observation, status: Status) -> Decision:
     """Deleted while soaking with ``on-delete: Keep``: the weights stay as they are."""
     message = "deleted while soaking with cutover.dev/on-delete: Keep; the weights stay as they are"
     status = record.in_phase(status, Phase.COMPLETED, seen.now, "Kept", message)
-    return let_go(seen, status.model_copy(update={"pause": None}))
+    end = None
+    if status.plan is not None:
+        end = ended(seen, status, status.plan, SourceFate.KEPT, f"kept: {message}")
+    return let_go(seen, status.model_copy(update={"pause": None, "after_completion": end}))

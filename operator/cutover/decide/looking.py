@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cutover.api.analysis import Analysis
+from cutover.api.completion import Drain
+from cutover.api.leftovers import SourceFate
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Phase, Plan, Status
 from cutover.api.steps import StepKind
@@ -65,6 +67,8 @@ class Wanted:
     """Whether the target is to be warmed up."""
     mirror: tuple[int, ...] = ()
     """Percents that the shadow steps mirror: the route is to be tried with them."""
+    workload: bool = False
+    """Whether the source's workload itself is to be read, to scale it down or to bring it back."""
 
 
 NOTHING = Wanted()
@@ -87,7 +91,7 @@ def wanted(
         due = commands.has_finalizer or status.phase not in FINISHED
         return Wanted(route=due, going_back=due)
     if status.phase in FINISHED:
-        return Wanted(route=commands.has_finalizer)
+        return _ending(status, commands, plan)
     interval = parse_duration(plan.analysis.interval)
     since = None if last_full_look is None else now - last_full_look
     full = since is None or not clocks.NOTHING <= since < interval - EARLY
@@ -108,6 +112,29 @@ def wanted(
         )
     moving = _while_moving(status, plan, now, scrape, full=full)
     return replace(moving, replays=replays_wanted(plan, status))
+
+
+def source_is_open(status: Status, commands: Commands) -> bool:
+    """Whether the source of a completed rollout is still to be stopped, or now to be brought back."""
+    end = status.after_completion
+    if status.phase is not Phase.COMPLETED or end is None or status.plan is None:
+        return False
+    if end.source is SourceFate.SCALING_DOWN:
+        return True
+    return end.source is SourceFate.SCALED_TO_ZERO and commands.keeps_source
+
+
+def _ending(status: Status, commands: Commands, plan: Plan) -> Wanted:
+    if not source_is_open(status, commands):
+        return Wanted(route=commands.has_finalizer)
+    drain, end = plan.after_completion.drained, status.after_completion
+    if drain is None or end is None or end.source is SourceFate.SCALED_TO_ZERO:
+        return Wanted(route=commands.has_finalizer, workload=True)
+    return Wanted(route=True, windows=(_quiet(drain),), workload=True)
+
+
+def _quiet(drain: Drain) -> float:
+    return float(parse_duration(drain.quiet).total_seconds())
 
 
 def _while_moving(
@@ -133,9 +160,11 @@ def _while_moving(
     long = float(round(clocks.waited(since, now).total_seconds()))
     if not full or long < SCRAPES * scrape:
         return Wanted(route=True, windows=guards, reach=full, health=every, warm_up=cold)
+    drain = plan.after_completion.drained
+    quiet = () if status.after_completion is None or drain is None else (_quiet(drain),)
     return Wanted(
         route=True,
-        windows=_distinct((*guards, long)),
+        windows=_distinct((*guards, long, *quiet)),
         long_window=long,
         reach=True,
         health=every,

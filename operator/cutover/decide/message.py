@@ -2,13 +2,16 @@
 
 from datetime import datetime, timedelta
 
+from cutover.api.leftovers import AfterCompletionStatus, SourceFate
 from cutover.api.quantities import format_duration, parse_duration
 from cutover.api.status import PauseCause, Phase, Plan, Status
 from cutover.api.steps import Step
 from cutover.api.verdict import Verdict
 from cutover.decide import clocks
+from cutover.decide.admission import source_cannot_take_all
 from cutover.decide.applying import analysis_in_force, awaited
 from cutover.decide.decision import Decision
+from cutover.decide.draining import AS_IT_IS
 from cutover.decide.entering import baseline_is_clean
 from cutover.decide.looking import has_traffic
 from cutover.decide.observation import Observation, Refusal
@@ -38,7 +41,7 @@ def _message(seen: Observation, status: Status, decision: Decision) -> str:
         case Phase.SHADOWING | Phase.PROGRESSING | Phase.SOAKING:
             edit = decision.refusal
             unread = f"; the spec's last edit is not followed ({edit.reason})" if edit else ""
-            return _moving(seen, status, decision.held) + unread
+            return _moving(seen, status, decision.held) + _too_little(seen, status) + unread
         case Phase.ROLLING_BACK:
             trouble = f"; not back yet: {status.trouble}" if status.trouble else ""
             return f"putting all traffic back on the source: {_why(status)}{trouble}"
@@ -86,7 +89,26 @@ def _completed(status: Status) -> str:
     last = status.history[-1] if status.history else None
     if last is not None and last.reason == "Kept":
         return last.message
-    return "all traffic is on the target"
+    end = status.after_completion
+    if end is None:
+        return "all traffic is on the target"
+    return f"all traffic is on the target{_source(end, status)}"
+
+
+def _source(end: AfterCompletionStatus, status: Status) -> str:
+    """What has become of the source, and what is left."""
+    workload = status.plan.source.workload if status.plan else None
+    if end.source is SourceFate.KEPT and end.message == AS_IT_IS and workload is None:
+        return ""
+    name = f"{workload.kind} {workload.name} of the source" if workload else "the source"
+    match end.source:
+        case SourceFate.SCALING_DOWN:
+            why = f": {end.message}" if end.message else ""
+            return f"; {name} is to be scaled to zero{why}"
+        case SourceFate.SCALED_TO_ZERO:
+            return f"; {name}: {end.message}"
+        case SourceFate.KEPT | SourceFate.RESTORED | SourceFate.DRAINING:
+            return f"; {name} is {end.message}"
 
 
 # --- before the first step ----------------------------------------------------------------------
@@ -143,6 +165,12 @@ def _window(seen: Observation, status: Status, held: Refusal | None) -> str:
     return f"; {closed.message}" if closed else ""
 
 
+def _too_little(seen: Observation, status: Status) -> str:
+    """What a rollback would find on the source, where that is too little."""
+    small = source_cannot_take_all(seen, status, status.plan) if status.plan else None
+    return "" if small is None else f"; not ready for a rollback: {small.message}"
+
+
 def _only_reported(status: Status) -> str:
     failing = [g.name for g in status.gates if g.only_reports and g.verdict is Verdict.FAIL]
     if not failing:
@@ -168,6 +196,8 @@ def _waiting_for(seen: Observation, status: Status, held: Refusal | None) -> str
     if plan is None or step is None:
         return "beginning"
     current = plan.steps[step.index]
+    if status.after_completion is not None:
+        return _draining(seen, plan, status.after_completion)
     beginning = _beginning(seen, status, plan, current, held)
     if beginning:
         return beginning
@@ -177,6 +207,17 @@ def _waiting_for(seen: Observation, status: Status, held: Refusal | None) -> str
     if left > timedelta(0):
         return f"{current.description}, another {format_duration(left)}{_until(seen.now, left)}"
     return _evidence(seen, status, plan)
+
+
+def _draining(seen: Observation, plan: Plan, end: AfterCompletionStatus) -> str:
+    drain = plan.after_completion.drained
+    if drain is None:
+        return "completes"
+    left = parse_duration(drain.timeout) - clocks.waited(end.since, seen.now)
+    return (
+        f"every step has passed; {end.message}; completes without scaling anything down in"
+        f" {format_duration(left)}{_until(seen.now, left)}"
+    )
 
 
 def _beginning(

@@ -116,6 +116,58 @@ class Health:
     """Of the last minute: a gauge is one moment, and the lowest of many would always have room."""
 
 
+# --- the source's workload, once it may be scaled down ------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the annotation on a workload says that was scaled to zero."""
+
+    by: str
+    """``namespace/name`` of the rollout."""
+    uid: str
+    at: datetime
+    replicas: int | None = None
+    """How many there were; None: the kind is stopped by an annotation."""
+    before: str | None = None
+    """What that annotation said; None: it was not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaler:
+    """What else sets the replicas of a workload."""
+
+    kind: str
+    name: str
+    holds: bool
+    """It leaves a workload of no replicas alone, as it stands now."""
+    resource_version: str = ""
+    mark: Mark | None = None
+    before: str | None = None
+    """A ScaledObject's own paused-replicas; None: it is not paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadSeen:
+    """The source's workload as its API server has it."""
+
+    resource_version: str
+    stopped: bool
+    """It is to have no replicas."""
+    replicas: int | None = None
+    """How many there are to be; None: the kind does not say."""
+    ready: int | None = None
+    """How many are ready at least; None: it does not say."""
+    mark: Mark | None = None
+    before: str | None = None
+    """What the annotation says that stops its kind; None: it is not there."""
+    owner: str = ""
+    """Kind and name of its controller, which would undo a change; empty: it has none."""
+    is_target: bool = False
+    """It is the target's workload, too."""
+    autoscalers: tuple[Autoscaler, ...] = ()
+
+
 # --- evaluations that were made elsewhere -------------------------------------------------------
 
 
@@ -149,6 +201,8 @@ class Commands:
     deleting: bool = False
     keep_on_delete: bool = False
     has_finalizer: bool = False
+    keeps_source: bool = True
+    """``spec.afterCompletion`` does not ask for the source to be scaled to zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +275,8 @@ class Observation:
     """By name of the gate: replays that are wanted now, as far as they got."""
     results: Mapping[str, ResultsSeen] = field(default_factory=dict)
     """By name of the gate: evaluations that are wanted now and were read."""
+    workload: WorkloadSeen | Gap | None = None
+    """The source's, where it may be scaled down or brought back now."""
     source_reach: SideReach = SideReach()
     target_reach: SideReach = SideReach()
     latched: str | None = None

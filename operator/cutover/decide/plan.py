@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cutover.api.analysis import Analysis
+from cutover.api.completion import AfterCompletion, SourceAfter
 from cutover.api.gates import Gate, GateKind
 from cutover.api.golden import MODEL_IN_PATH
 from cutover.api.parity import FITTING, RANKS_ALONE, Compare
@@ -17,6 +18,7 @@ from cutover.api.status import Plan
 from cutover.api.steps import MOST_SHADOWS, Soak, Step, StepKind
 from cutover.api.traffic import ROUTERS
 from cutover.decide.applying import overridden
+from cutover.decide.draining import completion_refusal
 from cutover.decide.holdout import holdout_refusal
 from cutover.decide.observation import Commands, Refusal
 from cutover.decide.outputs import outputs_refusal
@@ -59,7 +61,13 @@ def read_commands(rollout: Mapping[str, Any], *, finalizer: str, keep: bool) -> 
         deleting=bool(meta.get("deletionTimestamp")),
         keep_on_delete=keep,
         has_finalizer=finalizer in (meta.get("finalizers") or []),
+        keeps_source=_keeps_source(spec),
     )
+
+
+def _keeps_source(spec: Mapping[str, Any]) -> bool:
+    wish = spec.get("afterCompletion")
+    return not isinstance(wish, Mapping) or wish.get("source") != SourceAfter.SCALE_TO_ZERO
 
 
 def resolve(
@@ -98,6 +106,7 @@ def resolve(
         guards=spec.guards,
         capacity=spec.capacity,
         warm_up=spec.warm_up,
+        after_completion=spec.after_completion or AfterCompletion(),
     )
     return _refusal(plan, str(rollout["metadata"]["namespace"]), metrics) or plan
 
@@ -119,6 +128,7 @@ def _refusal(plan: Plan, namespace: str, metrics: Mapping[Profile, Tells]) -> Re
         or _endpoint_refusal(plan)
         or _workload_refusal(plan)
         or windows_refusal(plan.windows)
+        or completion_refusal(plan, metrics)
         or _namespace_refusal(plan, namespace)
     )
 

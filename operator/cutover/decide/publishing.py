@@ -6,6 +6,7 @@ from typing import Any
 
 from cutover.api.evidence import GateStatus
 from cutover.api.gates import Run
+from cutover.api.leftovers import SourceFate
 from cutover.api.status import Status
 from cutover.api.verdict import Verdict
 from cutover.decide.looking import has_traffic
@@ -60,12 +61,23 @@ def _essence(status: Status, now: datetime) -> Mapping[str, Any]:
         "gates": _verdicts(status),
         "outage": status.outage_since,
         "health": _health(status, now),
+        "source": _source(status),
         "release": status.release_failing_since,
         "enforced": status.enforced_at,
         "original": status.original,
         "preflight": [(one.name, one.state) for one in status.preflight],
         "conditions": [(one.type, one.status, one.reason) for one in status.conditions],
     }
+
+
+def _source(status: Status) -> tuple[Any, ...] | None:
+    """What has become of the source; not how many requests it still works on."""
+    end = status.after_completion
+    if end is None:
+        return None
+    why = "" if end.source is SourceFate.DRAINING else end.message
+    said = "".join(one for one in why if not one.isdigit())
+    return (end.source, end.since, said, end.left_behind)
 
 
 def _health(status: Status, now: datetime) -> tuple[Any, ...]:

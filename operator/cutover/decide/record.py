@@ -74,6 +74,7 @@ def at_step(status: Status, plan: Plan, index: int, now: datetime) -> Status:
             started_at=now,
         ),
         "executed_steps": list(plan.steps[:index]),
+        "after_completion": None,
     }
     if step.weight is not None:
         update["weights"] = weights.model_copy(update={"desired": step.weight})
@@ -163,7 +164,8 @@ def rolling_back(status: Status, now: datetime, reason: str, message: str) -> St
     )
     weights = status.weights.model_copy(update={"desired": 0})
     status = in_phase(status, Phase.ROLLING_BACK, now, reason, message)
-    return status.model_copy(update={"rollback": rollback, "weights": weights, "pause": None})
+    gone = {"pause": None, "after_completion": None}
+    return status.model_copy(update={"rollback": rollback, "weights": weights, **gone})
 
 
 def new_attempt(status: Status, attempt: int, now: datetime) -> Status:

@@ -9,12 +9,16 @@ from cutover.api.preflight import CheckState
 from cutover.api.status import Phase, Plan, Status, Summary
 from cutover.api.verdict import Verdict
 from cutover.decide import claims
-from cutover.decide.admission import WAITS_FOR_ITSELF, source_cannot_take_all
+from cutover.decide.admission import (
+    WAITS_FOR_ITSELF,
+    source_cannot_take_all,
+    source_replicas,
+)
 from cutover.decide.applying import before_traffic, shadow_percent
-from cutover.decide.decision import Decision
+from cutover.decide.decision import Decision, Said
 from cutover.decide.judging import worst
 from cutover.decide.message import message_of
-from cutover.decide.observation import Observation, Refusal, Replicas, SideReach
+from cutover.decide.observation import Observation, Refusal, SideReach
 from cutover.decide.preflight import feasible
 from cutover.decide.readable import metrics_obstacle
 from cutover.decide.readings import Gap, Missing
@@ -28,6 +32,9 @@ INPUT_MIX_DIFFERS = DriftReason.INPUT_MIX_DIFFERS
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 Row = tuple[ConditionType, ConditionStatus, str, str]
 
+SOURCE_READY = "SourceReady"
+TOO_LITTLE = frozenset({"SourceNotReady", "SourceTooSmall", "SourceScaledDown"})
+"""Why the source could not take everything back."""
 PASSING = frozenset(
     {"NotAccepted", "NotWritten", "RouteUnreachable", "TrafficOverridden", *WAITS_FOR_ITSELF}
 )
@@ -181,13 +188,34 @@ def _room_on_the_source(
     small = source_cannot_take_all(seen, status, plan)
     if small is not None:
         return FALSE, small.reason, small.message
-    found = seen.health.source_replicas
-    if isinstance(found, Replicas):
-        text = f"the route can be read, and the source has {found.ready} ready replicas"
-        return TRUE, "SourceReady", text
+    found, told = seen.health.source_replicas, source_replicas(seen, plan)
+    if told is not None:
+        text = f"the route can be read, and the source has {told.ready} ready replicas"
+        return TRUE, SOURCE_READY, text
     if isinstance(found, Gap):
         return UNKNOWN, "SourceReplicasUnknown", f"spec.source.workload: {found.message}"
+    before = _ready(seen.status)
+    if seen.source is None and before is not None and before.reason in {SOURCE_READY, *TOO_LITTLE}:
+        return before.status, before.reason, before.message  # not looked at now
     return TRUE, "RouteReadable", "the route can be read and its original weights are known"
+
+
+def way_back_said(before: Status, after: Status) -> tuple[Said, ...]:
+    """Tell when the source could no longer take everything back, and when it can again."""
+    old, new = (_ready(status) for status in (before, after))
+    if new is None or after.phase not in FORWARD:
+        return ()
+    was = old is not None and old.status is FALSE and old.reason in TOO_LITTLE
+    if new.status is FALSE and new.reason in TOO_LITTLE:
+        same = old is not None and was and old.reason == new.reason
+        return () if same else (Said(new.reason, new.message, warning=True),)
+    if was and new.reason == SOURCE_READY:
+        return (Said(SOURCE_READY, new.message),)
+    return ()
+
+
+def _ready(status: Status) -> Condition | None:
+    return next((o for o in status.conditions if o.type == ConditionType.ROLLBACK_READY), None)
 
 
 def _analysis(seen: Observation, status: Status) -> list[Row]:

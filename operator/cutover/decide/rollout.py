@@ -25,7 +25,7 @@ from cutover.decide.looking import evidence_start, has_traffic
 from cutover.decide.observation import Observation, Refusal
 from cutover.decide.plan import edit_refusal, edited, unchanged
 from cutover.decide.readings import Gap, Missing
-from cutover.decide.reporting import reported
+from cutover.decide.reporting import reported, way_back_said
 from cutover.decide.route import RouteSeen
 from cutover.decide.transitions import FINISHED, FORWARD, MOVED
 
@@ -40,7 +40,10 @@ def decide(seen: Observation) -> Decision:
     decision = _choose(seen, _read(seen))
     if decision.status.phase in MOVED and decision.finalizer is None and _unheld(seen):
         decision = replace(decision, finalizer=True)
-    return replace(decision, status=reported(seen, decision))
+    status = reported(seen, decision)
+    return replace(
+        decision, status=status, said=(*decision.said, *way_back_said(seen.status, status))
+    )
 
 
 def _unheld(seen: Observation) -> bool:

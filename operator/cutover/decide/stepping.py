@@ -10,7 +10,7 @@ from cutover.api.status import Phase, Plan, Status
 from cutover.api.steps import Step, StepKind
 from cutover.api.traffic import DeliveryCheck
 from cutover.api.verdict import Verdict
-from cutover.decide import claims, clocks, record
+from cutover.decide import claims, clocks, draining, record
 from cutover.decide.admission import WAITS_FOR_ITSELF, held_back
 from cutover.decide.applying import (
     analysis_in_force,
@@ -45,6 +45,8 @@ def take_step(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -
         if not route.accepted:
             return _not_taken(status, plan, route)
         return Decision(record.clock_started(status, seen.now), look_again=guard_interval(plan))
+    if draining.under_way(status, plan):
+        return draining.at_the_end(seen, status, plan)
     match step.kind:
         case StepKind.SHADOW:
             return _shadow_step(seen, status, plan, route)
@@ -250,13 +252,7 @@ def _advance(seen: Observation, status: Status, plan: Plan, following: int) -> D
         update={"reference": list(kept.values()), "reference_distributions": distributions}
     )
     if following >= len(plan.steps):
-        every = (
-            "every gate that decides" if any(g.only_reports for g in plan.gates) else "every gate"
-        )
-        message = f"100 % on the target; {every} passed"
-        status = record.in_phase(status, Phase.COMPLETED, seen.now, "Completed", message)
-        status = status.model_copy(update={"executed_steps": list(plan.steps)})
-        return Decision(status, look_again=AT_ONCE, said=(Said("Completed", message),))
+        return draining.at_the_end(seen, status, plan)
     status = record.at_step(status, plan, following, seen.now)
     step = plan.steps[following]
     message = f"step {following + 1} of {len(plan.steps)}: {step.description}"

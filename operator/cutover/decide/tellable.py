@@ -25,6 +25,8 @@ class Tells:
     """Times whose mean is known."""
     requests: bool = True
     errors: bool = True
+    running: bool = True
+    """How many requests are being served right now."""
     distributions: Mapping[str, Scale] = field(default_factory=dict)
     """What drift gates can compare by name."""
 
@@ -113,7 +115,12 @@ def _sides(spec: Spec | Plan, known: Known) -> list[_SideTells]:
 def _tells(profile: Profile, custom: CustomMetrics | None, known: Known) -> Tells:
     if profile is not Profile.CUSTOM:
         return known[profile]
-    return Tells([one.metric for one in custom.latencies] if custom else ())
+    return Tells([one.metric for one in custom.latencies] if custom else (), running=False)
+
+
+def tells_running(profile: Profile, known: Known) -> bool:
+    """Whether servers of a profile tell how many requests they work on."""
+    return profile is not Profile.CUSTOM and known[profile].running
 
 
 def _gap(gate: Gate, side: _SideTells, gateway: Gateway | None) -> Refusal | None:

@@ -30,6 +30,7 @@ from cutover.ports import (
     Rollouts,
     RouteChange,
     Router,
+    SourceWorkload,
     WriteResult,
 )
 
@@ -100,6 +101,13 @@ class Hurried:
     def replayer(self, plan: Plan, namespace: str, asking: Asking) -> Replayer:
         """Both sides' endpoints."""
         return self._adapters.replayer(plan, namespace, asking)
+
+    async def source_workload(
+        self, plan: Plan, namespace: str, holder: str
+    ) -> SourceWorkload | Refusal:
+        """Never asked for in one look: only a completed rollout scales anything."""
+        late = Refusal("Unreachable", "the source's cluster did not answer in time")
+        return await self.until(self._adapters.source_workload(plan, namespace, holder), late)
 
     async def config_map(
         self, ref: ClusterRef, name: str, namespace: str, holder: str

@@ -24,9 +24,10 @@ from cutover.decide.observation import (
     Refusal,
     ResultsSeen,
     SideReach,
+    WorkloadSeen,
 )
 from cutover.decide.plan import read_commands, resolve
-from cutover.decide.readings import Reading, SideReading
+from cutover.decide.readings import Gap, Missing, Reading, SideReading
 from cutover.decide.route import Route, RouteSeen, RouteUnreadable
 from cutover.decide.sufficing import windows_needed
 from cutover.decide.tellable import Tells
@@ -146,6 +147,7 @@ async def observe(
     replays = attend(memory, want.replays, lambda asking: _replayer(thing, plan, asking, adapters))
     results = _results(thing, plan, want, memory, adapters)
     owner = await _owner(route, identity, rollouts)
+    workload = await _workload(thing, plan, adapters) if plan and want.workload else None
     reason, message = memory.latched or (None, "")
     status = thing.status
     if memory.trouble:
@@ -166,6 +168,7 @@ async def observe(
         health=health,
         past=past,
         results=results,
+        workload=workload,
         replays=replays,
         surroundings=inspection.seen() if inspection is not None else None,
         source_reach=reach[0],
@@ -319,6 +322,15 @@ def _learn(
             memory.scrape_seconds = reading.scrape_seconds
     if want.long_window is not None:
         memory.last_full_look = now
+
+
+async def _workload(thing: Object, plan: Plan, adapters: Adapters) -> WorkloadSeen | Gap:
+    """Read the source's workload; waited for, since a completed rollout has nothing else to watch."""
+    holder = f"{thing.namespace}/{thing.name}"
+    workload = await adapters.source_workload(plan, thing.namespace, holder)
+    if isinstance(workload, Refusal):
+        return Gap(Missing.CREDENTIALS, workload.message)
+    return await workload.look()
 
 
 async def _owner(route: Route | None, identity: Identity, rollouts: Rollouts) -> ClaimOwner | None:

@@ -75,6 +75,7 @@ def drift(**changed: Any) -> Json:
 
 
 ENDPOINT = {"url": "http://llama-chat.inference:8000"}
+WORKLOAD = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llama-chat"}
 SOME_SHARE = "write a share of more than 0% and at most 100%, such as 80%"
 
 
@@ -85,6 +86,10 @@ def warm_up(edit: Json) -> Json:
 def windows(**changed: str) -> Json:
     office = {"schedule": "0 9 * * 1-5", "duration": "8h", "timeZone": "Europe/Berlin"}
     return spec({"windows": [office | changed]})
+
+
+def drain(edit: Json) -> Json:
+    return spec({"afterCompletion": {"drain": edit}})
 
 
 def custom(edit: Json) -> Json:
@@ -466,6 +471,40 @@ STATIC: list[Case] = [
             spec({"warmUp": {}, "abort": True}),
         ],
         "spec.warmUp",
+    ),
+    Case(
+        "a source to be scaled to zero that nobody has named",
+        "spec",
+        "afterCompletion.source ScaleToZero needs to know what to scale: name the source's Deployment",
+        [spec({"afterCompletion": {"source": "ScaleToZero"}})],
+        [
+            spec({"afterCompletion": {"source": "ScaleToZero"}, "source": {"workload": WORKLOAD}}),
+            spec({"afterCompletion": {"source": "Keep"}}),
+            spec({"afterCompletion": {"drain": {}}}),
+            spec({"afterCompletion": {"source": "ScaleToZero"}, "abort": True}),
+        ],
+        "spec.afterCompletion",
+    ),
+    Case(
+        "a drain whose quiet is longer than its timeout",
+        "spec.afterCompletion.drain",
+        "quiet must not be longer than timeout, or the source could never be found idle",
+        [drain({"quiet": "31m"}), drain({"timeout": "4m"})],
+        [drain({"quiet": "30m"}), drain({"quiet": "1m", "timeout": "1m"})],
+    ),
+    duration_case(
+        "spec.afterCompletion.drain.quiet",
+        "10s",
+        "1h",
+        ["9s", "61m"],
+        lambda value: drain({"quiet": value, "timeout": "24h"}),
+    ),
+    duration_case(
+        "spec.afterCompletion.drain.timeout",
+        "1m",
+        "24h",
+        ["59s", "25h"],
+        lambda value: drain({"quiet": "10s", "timeout": value}),
     ),
     Case(
         "warm-up of a protocol whose requests only the user knows",

@@ -105,6 +105,21 @@ SILENT = [gate("errors", "Pass", lookedAt=ago(minutes=22))]
 BY_HAND = "By hand:  kubectl edit httproute llama-chat -n inference  set the target's weight to 0"
 
 
+SCALED = {
+    "source": "ScaledToZero",
+    "since": "2026-03-02T08:00:00Z",
+    "message": "scaled to zero (4 before)",
+    "leftBehind": [
+        {"object": "Deployment inference/llama-chat", "of": "source", "state": "scaled to zero"},
+        {
+            "object": "HTTPRoute llama-chat",
+            "of": "route",
+            "state": "names the source still, at weight 0",
+        },
+    ],
+}
+
+
 @pytest.mark.parametrize(
     ("found", "told", "not_told"),
     [
@@ -194,9 +209,20 @@ BY_HAND = "By hand:  kubectl edit httproute llama-chat -n inference  set the tar
         ),
         pytest.param(
             rollout({"phase": "Completed", "step": step(5, "soak")}),
-            ["✔  6  soak 24h"],
-            ["cutover", "·"],
+            ["✔  6  soak 24h", "Go back:  cutover reverse"],
+            ["·", "Left behind", "restore-source"],
             id="completed",
+        ),
+        pytest.param(
+            rollout({"phase": "Completed", "step": step(5, "soak"), "afterCompletion": SCALED}),
+            [
+                "Left behind",
+                "Deployment inference/llama-chat  (source)  scaled to zero",
+                "HTTPRoute llama-chat             (route)   names the source still, at weight 0",
+                "Undo it:  cutover restore-source",
+            ],
+            [],
+            id="source scaled to zero",
         ),
         pytest.param(
             rollout({"gates": SILENT}),
@@ -212,7 +238,7 @@ BY_HAND = "By hand:  kubectl edit httproute llama-chat -n inference  set the tar
         ),
         pytest.param(
             rollout({"trouble": "409 three times"}),
-            ["! the last write to the route failed: 409 three times"],
+            ["! the last write failed: 409 three times"],
             [],
             id="trouble",
         ),

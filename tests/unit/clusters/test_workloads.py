@@ -42,6 +42,12 @@ LOADED = {"modelStatus": {"copies": {"totalCopies": 3, "failedCopies": 0}}}
         (LLM, {}, conditions(MainWorkloadReady="True", WorkloadsReady="False"), (1, None, True)),
         (LLM, {}, conditions(MainWorkloadReady="False"), None),
         (LLM, {"replicas": 0}, conditions(Stopped="True"), (0, 0, False)),
+        (
+            LLM,
+            {"replicas": 2},
+            {"conditions": [{"type": "MainWorkloadReady", "status": "False", "reason": "Stopped"}]},
+            (0, 0, False),
+        ),
         (LLM, {}, {"conditions": "nonsense"}, None),
     ],
 )

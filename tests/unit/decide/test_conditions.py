@@ -53,7 +53,7 @@ def _deed(name: str) -> Callable[[World], None]:
     ("name", "expected"),
     [
         ("", {"Stalled": ("False", "Moving"), "Reconciling": ("True", "Moving"),
-              "TrafficApplied": ("True", "Applied"), "RollbackReady": ("True", "RouteReadable"),
+              "TrafficApplied": ("True", "Applied"), "RollbackReady": ("True", "SourceReady"),
               "AnalysisHealthy": ("True", "Readable"), "Accepted": ("True", "Accepted"),
               "Paused": ("False", "NotPaused"), "Finished": ("False", "NotFinished"),
               "Ready": ("False", "NotFinished")}),

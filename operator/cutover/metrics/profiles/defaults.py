@@ -53,6 +53,7 @@ def _tells(names: Names) -> Tells:
         means=tuple(dict.fromkeys([*names.means, *names.latencies])),
         requests=bool(names.requests),
         errors=bool(names.errors),
+        running=bool(names.running),
         distributions={
             name: Scale.ORDERED if isinstance(one, Sizes) else Scale.CLASSES
             for name, one in names.distributions.items()
