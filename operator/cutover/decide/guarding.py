@@ -1,6 +1,7 @@
 """From both sides' trailing windows to a guard's breach."""
 
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime
 
 from cutover.api.gates import Gate
@@ -52,6 +53,11 @@ def _scrape(source: SideReading | None, target: SideReading) -> float:
     return target.scrape_seconds or beside or SCRAPE_UNKNOWN
 
 
+_OR_NOBODY_CAME = (
+    ", or DNS has brought no client to it: where clients are few or never ask again, set guards.disabled:"
+    " [Unanswered] and an endpoint to probe"
+)
+"""What a route whose changes reach clients late cannot know."""
 _Pair = tuple[WindowReading | None, WindowReading]
 
 
@@ -132,7 +138,7 @@ def _unanswered(
         return None
     scrape = _scrape(source, target)
     windows = [_silence(*pair, down=target.unscraped) for pair in pairs]
-    return guards.unanswered(
+    breach = guards.unanswered(
         windows,
         guards.Delivery(
             weight=share,
@@ -144,6 +150,9 @@ def _unanswered(
             target_down=target.unscraped,
         ),
     )
+    if breach is not None and weights.delivery_seconds:
+        return replace(breach, message=f"{breach.message}{_OR_NOBODY_CAME}")
+    return breach
 
 
 def _hangs_at_gateway(

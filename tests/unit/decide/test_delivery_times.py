@@ -49,6 +49,7 @@ def test_a_target_that_does_not_answer_is_noticed_once_it_gets_traffic() -> None
     world.run(1800.0)
     assert world.status.rollback is not None
     assert world.status.rollback.reason == "Unanswered"
+    assert "it hangs or refuses, or DNS has brought no client to it" in world.status.message
 
 
 def test_a_rollback_is_written_at_once_and_nobody_is_told_that_it_is_delivered() -> None:
