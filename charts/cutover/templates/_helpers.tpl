@@ -89,4 +89,14 @@ subjects:
   resources: [scaledobjects]
   verbs: [list, patch]
 {{- end }}
+{{- if .Values.clusterProfiles }}
+{{ include "cutover.profileRules" . }}
+{{- end }}
+{{- end }}
+
+{{/* Clusters that rollouts name by clusterProfileRef. */}}
+{{- define "cutover.profileRules" -}}
+- apiGroups: [multicluster.x-k8s.io]
+  resources: [clusterprofiles]
+  verbs: [get]
 {{- end }}

@@ -56,6 +56,7 @@ def test_an_api_server_accepts_what_is_rendered(name: str, helm: Helm, cluster: 
         ([IMAGE, "--set=log.level=verbose"], "at '/log/level'"),
         ([IMAGE, "--set=watchNamespaces={Not_one}"], "at '/watchNamespaces/0'"),
         ([IMAGE, "--set=replicas=0"], "at '/replicas'"),
+        ([IMAGE, "--set=identityServers={https://a.example}"], "at '/identityServers/0'"),
     ],
 )
 def test_a_value_it_cannot_use_is_refused(arguments: list[str], words: str, helm: Helm) -> None:
@@ -73,6 +74,38 @@ def test_it_grants_what_the_manifests_grant(helm: Helm) -> None:
     for kind in ("ClusterRole", "Role"):
         granted = {each["metadata"]["name"]: each["rules"] for each in of_kind(rendered, kind)}
         assert granted == {each["metadata"]["name"]: each["rules"] for each in of_kind(plain, kind)}
+
+
+def test_profiles_and_the_operators_identity_are_switched_on_by_values(helm: Helm) -> None:
+    rule = {
+        "apiGroups": ["multicluster.x-k8s.io"],
+        "resources": ["clusterprofiles"],
+        "verbs": ["get"],
+    }
+    manifests = (ROOT / "manifests/cluster-profiles/roles.yaml").read_text()
+    assert next(yaml.safe_load_all(manifests))["rules"] == [rule]
+    on = ("--set=clusterProfiles=true", "--set=identityServers={*.eks.amazonaws.com,10.0.0.7}")
+    for arguments, wanted in (((), False), (on, True)):
+        rendered = helm.template(IMAGE, *arguments)
+        (role,) = (
+            each
+            for each in of_kind(rendered, "ClusterRole")
+            if each["metadata"]["name"].endswith("-operator")
+        )
+        assert (rule in role["rules"]) is wanted
+        container = of_kind(rendered, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]
+        variables = {each["name"]: each.get("value") for each in container["env"]}
+        servers = "*.eks.amazonaws.com,10.0.0.7" if wanted else None
+        assert variables.get("CUTOVER_IDENTITY_SERVERS") == servers
+    namespaced = helm.template(
+        IMAGE, "--set=watchNamespaces={a}", "--set=secretNamespaces={argocd}", *on
+    )
+    places = {
+        each["metadata"]["namespace"]
+        for each in of_kind(namespaced, "Role")
+        if rule in each["rules"]
+    }
+    assert places == {"a", "argocd"}
 
 
 def test_its_pods_are_confined_as_the_manifests_pods_are(helm: Helm) -> None:

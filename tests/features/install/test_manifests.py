@@ -272,7 +272,9 @@ def test_the_examples_show_every_field() -> None:
         field
         for field in paths(openapi_schema()["properties"]["spec"]) - shown
         if not any(f"{place}.prometheus.{name}" in field for place in places for name in sides)
-        and not field.startswith((".source.cluster.", ".target.profile", ".warmUp.dataset."))
+        and not field.startswith(
+            (".source.cluster.", ".traffic.cluster.", ".target.profile", ".warmUp.dataset.")
+        )
         and not (
             field.startswith(".source.endpoint.tlsConfig") or field == ".target.endpoint.healthPath"
         )
