@@ -103,6 +103,9 @@ PARTS = {
             "github.com/prometheus/prometheus/cmd/prometheus",
             tags="netgo",
         ),
+        Part(
+            "external-dns", "external-dns", "sigs.k8s.io/external-dns", "sigs.k8s.io/external-dns"
+        ),
         Part("helm", "helm", "helm.sh/helm/v4", "helm.sh/helm/v4/cmd/helm"),
         Part(
             "contour",
@@ -116,9 +119,6 @@ PARTS = {
             "k8s.io/kubernetes",
             "k8s.io/kubernetes/cmd/kubectl",
             kubernetes_version=True,
-        ),
-        Part(
-            "external-dns", "external-dns", "sigs.k8s.io/external-dns", "sigs.k8s.io/external-dns"
         ),
         Part("etcd", "etcd", "go.etcd.io/etcd/server/v3", "."),
         Part(
