@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from cutover.api.conditions import Condition, ConditionStatus, ConditionType
 from cutover.api.leftovers import SourceFate
+from cutover.api.preflight import CheckState
 from cutover.api.status import Phase
 from cutover.cli.columns import Cells, columns
 from cutover.cli.gates import common_time, draw_gates
@@ -43,10 +44,17 @@ MUST_BE_TRUE: Final = (
     ConditionType.ACCEPTED,
     ConditionType.TRAFFIC_APPLIED,
     ConditionType.ANALYSIS_HEALTHY,
+    ConditionType.FEASIBLE,
     ConditionType.ROLLBACK_READY,
     ConditionType.SOURCE_REACHABLE,
     ConditionType.TARGET_REACHABLE,
 )
+MARKS: Final = {
+    CheckState.PASSED: ("✔", "green"),
+    CheckState.FAILED: ("✖", "bold red"),
+    CheckState.WARNING: ("!", "bold yellow"),
+    CheckState.UNKNOWN: ("?", "magenta"),
+}
 SHOWN_TRANSITIONS: Final = 4
 STEPS_BEFORE, STEPS_AFTER = 4, 6
 """Of many steps, how many are shown before and after the one in force."""
@@ -60,6 +68,7 @@ def draw(
     _branch(tree, _weights(sight, now), ())
     _branch(tree, _step_title(sight), _steps(sight, now))
     _branch(tree, _windows(sight, now), ())
+    _branch(tree, Text("Preflight"), _preflight(sight))
     gates = sight.status.gates
     _branch(
         tree, Text(f"Gates{common_time(gates, now)}"), draw_gates(gates, now, evidence=evidence)
@@ -182,6 +191,18 @@ def _around(rows: Sequence[Text], at: int) -> list[Text]:
 
 
 # --- why ----------------------------------------------------------------------------------------
+
+
+def _preflight(sight: Sight) -> list[Text]:
+    """What is not as it should be before the first step; afterwards it has been told."""
+    if sight.status.phase != Phase.PREFLIGHT:
+        return []
+    rows = [
+        ((MARKS[one.state][0], MARKS[one.state][1]), (one.name, "bold"), (one.message, ""))
+        for one in sight.status.preflight
+        if one.state is not CheckState.PASSED
+    ]
+    return columns(rows)
 
 
 def _servers(sight: Sight) -> list[Text]:

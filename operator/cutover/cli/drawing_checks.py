@@ -1,21 +1,15 @@
 """What preflight found, for a person and as JSON."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cutover.api.preflight import CheckState
 from cutover.cli.columns import Cells, columns
+from cutover.cli.drawing import MARKS
 from cutover.decide.check import Check
-
-MARKS: Final = {
-    CheckState.PASSED: ("✔", "green"),
-    CheckState.FAILED: ("✖", "bold red"),
-    CheckState.WARNING: ("!", "bold yellow"),
-    CheckState.UNKNOWN: ("?", "magenta"),
-}
 
 
 def draw_checks(name: str, said: str, checks: Sequence[Check], seconds: float) -> RenderableType:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from cutover.observe.world import Object
     from cutover.wiring import Parts
 
-SECONDS: Final = 3.5
-"""For all answers together: with the start of the program that is under five."""
+SECONDS: Final = 4.5
+"""For everything; what the program needs to begin comes off it."""
+AT_LEAST: Final = 2.0
+"""Seconds that the answers get on a machine however slow."""
 MANIFESTS: Final = (".yaml", ".yml", ".json")
 
 
@@ -34,7 +36,7 @@ MANIFESTS: Final = (".yaml", ".yml", ".json")
     "--timeout",
     type=click.FloatRange(0.5, 60),
     default=SECONDS,
-    help="Seconds for all answers together.",
+    help="Seconds for everything, and at least 2 for the answers.",
     show_default=True,
 )
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
@@ -55,7 +57,7 @@ def preflight(what: str, *, where: Where, timeout: float, output: str) -> int:
         return FOUND
     rollout, said = found
     name = f"{rollout['metadata']['namespace']}/{rollout['metadata']['name']}"
-    checks = asyncio.run(_check(rollout, where, timeout))
+    checks = asyncio.run(_check(rollout, where, began + timeout))
     seconds = time.monotonic() - began
     if output == "json":
         click.echo(json.dumps(as_json(name, checks, seconds), indent=2))
@@ -109,7 +111,7 @@ def _stored(name: str, where: Where) -> tuple[dict[str, Any], str]:
     return rollout, f"as stored, in phase {phase}"
 
 
-async def _check(rollout: Mapping[str, Any], where: Where, seconds: float) -> "tuple[Check, ...]":
+async def _check(rollout: Mapping[str, Any], where: Where, ends: float) -> "tuple[Check, ...]":
     from cutover import wiring
     from cutover.cli.connection import access
     from cutover.decide.check import failed
@@ -119,7 +121,7 @@ async def _check(rollout: Mapping[str, Any], where: Where, seconds: float) -> "t
     from cutover.observe.once import look_once
     from cutover.observe.world import take_apart
 
-    ends = time.monotonic() + seconds
+    ends = max(ends, time.monotonic() + AT_LEAST)
     thing = take_apart(_before_anything(rollout), wiring.KNOWN)
     if isinstance(thing.draft, Refusal):
         return (failed("spec", thing.draft.reason, thing.draft.message),)

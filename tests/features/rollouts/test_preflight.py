@@ -62,18 +62,12 @@ def is_served(stage: Stage) -> bool:
     return True
 
 
-def run(stage: Stage, what: str, user: str = "admin", *more: str) -> tuple[int, Json, float]:
+def run(stage: Stage, what: str, user: str = "admin") -> tuple[int, Json, float]:
     """Run the command as a person does: exit code, its checks by name, seconds."""
     kubeconfig = stage.folder / f"{user.rsplit(':', 1)[-1]}.kubeconfig"
     kubeconfig.write_text(stage.cluster.kubeconfig_for(user=user, namespace=stage.namespace))
-    command = [
-        str(COMMAND),
-        "preflight",
-        what,
-        f"--kubeconfig={kubeconfig}",
-        "--output=json",
-        *more,
-    ]
+    where = f"--kubeconfig={kubeconfig}"
+    command = [str(COMMAND), "preflight", what, where, "--output=json", "--timeout=30"]
     began = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     seconds = time.monotonic() - began

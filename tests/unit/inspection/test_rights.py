@@ -1,0 +1,100 @@
+"""What a run does on API servers is asked for, each once; nothing is asked for that it does not do."""
+
+from typing import Any
+
+from cutover.api.clusters import ClusterRef
+from cutover.api.status import Plan
+from cutover.clusters.answers import Answer, Failed, Ok, Reason
+from cutover.clusters.connection import Connection
+from cutover.decide.observation import Refusal
+from cutover.decide.plan import resolve
+from cutover.decide.readings import Gap
+from cutover.decide.surroundings import Denied, Rights
+from cutover.inspection.rights import REVIEWS, ask_rights, rights_of
+from cutover.traffic.layout import Kind
+from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, spec
+
+ROUTE = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llama"}
+ISVC = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": "llama"}
+
+
+def plan() -> Plan:
+    given = spec(
+        gates=[
+            {
+                "name": "golden",
+                "parity": {
+                    "dataset": {"configMapKeyRef": {"name": "golden"}},
+                    "protocol": "OpenAIChat",
+                },
+            }
+        ]
+    )
+    for side, workload in (("source", DEPLOYMENT), ("target", ISVC)):
+        given[side] |= {"workload": workload, "endpoint": {"url": f"http://{side}:8000"}}
+    found = resolve(
+        {"metadata": {"namespace": "inference", "generation": 1}, "spec": given},
+        operator_version=OPERATOR_VERSION,
+        default_gates=GATES,
+        metrics=METRICS,
+    )
+    assert isinstance(found, Plan), found
+    return found
+
+
+class Server:
+    """An API server's reviews: what is in ``denied`` (verbs) is not allowed."""
+
+    name = "cluster of Secret inference/gke-usc1"
+
+    def __init__(self, *denied: str, answers: bool = True) -> None:
+        self.denied = denied
+        self.answers = answers
+        self.asked: list[dict[str, str]] = []
+
+    async def post(self, path: str, body: Any, *, deadline: float) -> Answer:
+        assert path == REVIEWS
+        assert deadline < 5
+        attributes = body["spec"]["resourceAttributes"]
+        self.asked.append(attributes)
+        if not self.answers:
+            return Failed(0, Reason.UNREACHABLE, "no answer")
+        return Ok({"status": {"allowed": attributes["verb"] not in self.denied}})
+
+
+async def asked(server: Server) -> Rights | Gap:
+    async def connect(ref: ClusterRef) -> Connection | Refusal:
+        return server  # type: ignore[return-value]
+
+    return await ask_rights(list(rights_of(plan(), "inference", ROUTE)), connect)
+
+
+async def test_everything_that_the_run_does_is_asked_once() -> None:
+    server = Server()
+    assert await asked(server) == Rights(7)
+    short = {(one["verb"], one["group"], one["resource"], one.get("name")) for one in server.asked}
+    gateway = ROUTE.group
+    assert short == {
+        ("get", gateway, "httproutes", "llama-chat"),
+        ("patch", gateway, "httproutes", "llama-chat"),
+        ("list", gateway, "httproutes", None),
+        ("watch", gateway, "httproutes", None),
+        ("get", "apps", "deployments", "llama"),
+        ("get", "serving.kserve.io", "inferenceservices", "llama"),
+        ("get", "", "configmaps", "golden"),
+    }
+
+
+async def test_what_is_denied_is_named_with_its_cluster() -> None:
+    found = await asked(Server("patch", "watch"))
+    assert isinstance(found, Rights)
+    where = "in namespace inference of the cluster of Secret inference/gke-usc1"
+    assert set(found.denied) == {
+        Denied(f"patch httproutes.gateway.networking.k8s.io llama-chat {where}"),
+        Denied(f"watch httproutes.gateway.networking.k8s.io {where}", needed=False),
+    }
+
+
+async def test_a_server_that_does_not_answer_denies_nothing() -> None:
+    assert isinstance(await asked(Server(answers=False)), Gap)
