@@ -21,7 +21,7 @@ DEADLINE: Final = 4.0
 """Seconds for each topic."""
 A_MOMENT: Final = 1.5
 """Seconds that a look waits for answers."""
-OFTEN, SELDOM = timedelta(seconds=15), timedelta(minutes=1)
+OFTEN, SELDOM = timedelta(seconds=10), timedelta(minutes=1)
 """Between two questions: what costs API servers little, and what goes to registries and model servers."""
 
 Asked = Coroutine[Any, Any, Any]
