@@ -12,8 +12,8 @@ class Denied:
 
     what: str
     """In words: ``patch httproutes.gateway.networking.k8s.io chat in namespace x of the …``."""
-    needed: bool = True
-    """Nothing works without it; otherwise something is only seen later."""
+    without: str = ""
+    """What comes of it, where the rollout goes on without; empty: it does not."""
 
 
 @dataclass(frozen=True, slots=True)

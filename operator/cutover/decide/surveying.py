@@ -36,7 +36,7 @@ def _rights(found: Rights | Gap | None) -> Check:
         )
     if isinstance(found, Gap):
         return unknown(name, found.missing.value, f"cannot be asked: {found.message}")
-    needed = [one.what for one in found.denied if one.needed]
+    needed = [one.what for one in found.denied if not one.without]
     if needed:
         text = (
             f"it is not allowed to {_listed(needed, '; to ')}: grant it to the account in use there"
@@ -44,8 +44,8 @@ def _rights(found: Rights | Gap | None) -> Check:
         return failed(name, "PermissionMissing", text)
     if found.denied:
         rest = _listed([one.what for one in found.denied], "; to ")
-        text = f"it is not allowed to {rest}: what others change is seen at the next look only"
-        return warned(name, "PermissionMissing", text)
+        then = "; ".join(dict.fromkeys(one.without for one in found.denied))
+        return warned(name, "PermissionMissing", f"it is not allowed to {rest}: {then}")
     return passed(name, f"all {found.asked} things that the run does are allowed")
 
 

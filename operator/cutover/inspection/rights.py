@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cutover.api.clusters import ClusterRef
+from cutover.api.completion import SourceAfter
 from cutover.api.sides import Side, Workload
 from cutover.api.status import Plan
 from cutover.clusters.answers import Failed
@@ -18,6 +19,10 @@ from cutover.traffic.layout import Kind
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 DEADLINE = 3.0
+HPAS = "horizontalpodautoscalers"
+SCALE_TO_ZERO = SourceAfter.SCALE_TO_ZERO
+SEEN_LATER = "what others change is seen at the next look only"
+KEPT = "the source is kept as it is at the end"
 
 Connect = Callable[[ClusterRef], Awaitable[Connection | Refusal]]
 
@@ -33,7 +38,8 @@ class Right:
     namespace: str
     name: str = ""
     """Empty: any of that namespace."""
-    needed: bool = True
+    without: str = ""
+    """See `Denied`."""
 
     def attributes(self) -> dict[str, str]:
         """As the API server is asked."""
@@ -61,10 +67,17 @@ def rights_of(plan: Plan, namespace: str, kind: Kind) -> Iterator[Right]:
     place = traffic.cluster.namespace or namespace
     route = Right(traffic.cluster, "get", kind.group, kind.plural, place, traffic.route.name)
     yield from (route, replace(route, verb="patch"))
-    yield from (replace(route, verb=verb, name="", needed=False) for verb in ("list", "watch"))
+    for verb in ("list", "watch"):
+        yield replace(route, verb=verb, name="", without=SEEN_LATER)
     for side in (plan.source, plan.target):
         if side.workload is not None:
             yield _workload(side, side.workload, namespace)
+    if plan.source.workload is not None and plan.after_completion.source is SCALE_TO_ZERO:
+        scaled = _workload(plan.source, plan.source.workload, namespace)
+        yield replace(scaled, verb="patch", without=KEPT)
+        if scaled.group == "apps":
+            hpas = Right(scaled.ref, "list", "autoscaling", HPAS, scaled.namespace)
+            yield replace(hpas, without=KEPT)
     for gate in plan.gates:
         results = gate.holdout.results if gate.holdout is not None else None
         if results is not None:
@@ -110,4 +123,4 @@ async def _ask(right: Right, connect: Connect) -> Denied | Gap | None:
     status = answer.body.get("status")
     if isinstance(status, dict) and status.get("allowed") is True:
         return None
-    return Denied(right.in_words(connection.name), right.needed)
+    return Denied(right.in_words(connection.name), right.without)

@@ -81,14 +81,24 @@ BEST: dict[str, tuple[Surroundings, str, CheckState, str]] = {
     ),
     "one is not": (
         Surroundings(
-            rights=Rights(8, (Denied("patch routes"), Denied("watch routes", needed=False)))
+            rights=Rights(
+                8,
+                (
+                    Denied("patch routes"),
+                    Denied("watch routes", "what others change is seen at the next look only"),
+                ),
+            )
         ),
         "permissions",
         FAILED,
         "it is not allowed to patch routes: grant it",
     ),
     "a comfort is not": (
-        Surroundings(rights=Rights(8, (Denied("watch routes", needed=False),))),
+        Surroundings(
+            rights=Rights(
+                8, (Denied("watch routes", "what others change is seen at the next look only"),)
+            )
+        ),
         "permissions",
         WARNING,
         "seen at the next look only",

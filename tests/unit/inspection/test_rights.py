@@ -10,7 +10,7 @@ from cutover.decide.observation import Refusal
 from cutover.decide.plan import resolve
 from cutover.decide.readings import Gap
 from cutover.decide.surroundings import Denied, Rights
-from cutover.inspection.rights import REVIEWS, ask_rights, rights_of
+from cutover.inspection.rights import KEPT, REVIEWS, SEEN_LATER, ask_rights, rights_of
 from cutover.traffic.layout import Kind
 from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, spec
 
@@ -19,8 +19,9 @@ DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llama"}
 ISVC = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": "llama"}
 
 
-def plan() -> Plan:
+def plan(**more: Any) -> Plan:
     given = spec(
+        **more,
         gates=[
             {
                 "name": "golden",
@@ -29,7 +30,7 @@ def plan() -> Plan:
                     "protocol": "OpenAIChat",
                 },
             }
-        ]
+        ],
     )
     for side, workload in (("source", DEPLOYMENT), ("target", ISVC)):
         given[side] |= {"workload": workload, "endpoint": {"url": f"http://{side}:8000"}}
@@ -63,11 +64,11 @@ class Server:
         return Ok({"status": {"allowed": attributes["verb"] not in self.denied}})
 
 
-async def asked(server: Server) -> Rights | Gap:
+async def asked(server: Server, of: Plan | None = None) -> Rights | Gap:
     async def connect(ref: ClusterRef) -> Connection | Refusal:
         return server  # type: ignore[return-value]
 
-    return await ask_rights(list(rights_of(plan(), "inference", ROUTE)), connect)
+    return await ask_rights(list(rights_of(of or plan(), "inference", ROUTE)), connect)
 
 
 async def test_everything_that_the_run_does_is_asked_once() -> None:
@@ -92,9 +93,20 @@ async def test_what_is_denied_is_named_with_its_cluster() -> None:
     where = "in namespace inference of the cluster of Secret inference/gke-usc1"
     assert set(found.denied) == {
         Denied(f"patch httproutes.gateway.networking.k8s.io llama-chat {where}"),
-        Denied(f"watch httproutes.gateway.networking.k8s.io {where}", needed=False),
+        Denied(f"watch httproutes.gateway.networking.k8s.io {where}", SEEN_LATER),
     }
 
 
 async def test_a_server_that_does_not_answer_denies_nothing() -> None:
     assert isinstance(await asked(Server(answers=False)), Gap)
+
+
+async def test_scaling_the_source_down_at_the_end_is_asked_for_where_it_is_wanted() -> None:
+    wish = plan(afterCompletion={"source": "ScaleToZero"})
+    where = "in namespace inference of the cluster of Secret inference/gke-usc1"
+    found = await asked(Server("list", "watch"), wish)
+    assert isinstance(found, Rights)
+    assert Denied(f"list horizontalpodautoscalers.autoscaling {where}", KEPT) in found.denied
+    found = await asked(Server("patch"), wish)
+    assert isinstance(found, Rights)
+    assert Denied(f"patch deployments.apps llama {where}", KEPT) in found.denied
