@@ -8,6 +8,7 @@ All state is in the rollouts' status, so this process may end at any moment and 
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -31,6 +32,10 @@ def main() -> None:
     from cutover.process import live
     from cutover.wiring import build
 
+    # What was imported stays for good. Searched for garbage again and again, its 120,000 objects would hold up
+    # guards by a tenth of a second of processor time each time, most often soon after the start.
+    gc.collect()
+    gc.freeze()
     asyncio.run(live(settings, build))
 
 

@@ -28,7 +28,7 @@ GATES = (
         "decide/parity",
         "at the next weight the answers of the last one count",
         "decide/parity.py",
-        "None if gate.before_traffic else status.weights.applied",
+        "None if gate.before_traffic else _when(status)",
         "None",
     ),
     one_change(

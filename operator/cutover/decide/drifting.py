@@ -234,30 +234,14 @@ def _alone(gate: Gate, requests: float, plan: Plan, status: Status) -> Judgement
 
 
 def _kept(found: Judgement, look: FullLook) -> JudgedOnce:
-    return JudgedOnce(
-        at=look.now,
-        verdict=found.verdict,
-        reason=found.reason,
-        message=found.message[:1024],
-        value=found.value,
-        bound=found.bound,
-        source_count=found.source_count,
-        target_count=found.target_count,
-        pauses=found.pauses,
-    )
+    told = {name: getattr(found, name) for name in JudgedOnce.model_fields if name != "at"}
+    return JudgedOnce(at=look.now, **told | {"message": found.message[:1024]})
 
 
 def _again(judged: JudgedOnce) -> Judgement:
-    return Judgement(
-        verdict=judged.verdict,
-        reason=judged.reason,
-        message=f"{judged.message} (judged once for this evidence, at {judged.at:%H:%MZ})",
-        value=judged.value,
-        bound=judged.bound,
-        source_count=judged.source_count,
-        target_count=judged.target_count,
-        pauses=judged.pauses,
-    )
+    found = Judgement(**judged.model_dump(exclude={"at"}))
+    words = f"{judged.message} (judged once for this evidence, at {judged.at:%H:%MZ})"
+    return replace(found, message=words)
 
 
 # --- what comes in ------------------------------------------------------------------------------

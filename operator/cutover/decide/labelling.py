@@ -1,20 +1,18 @@
 """Holdout gates that ask both sides themselves: what is to be replayed, what the status keeps, the verdict."""
 
-import hashlib
-import json
 from typing import Final
 
-from cutover.api.evidence import GateStatus, ReplayStatus, ReplayTally
+from cutover.api.evidence import GateStatus, ReplayStatus
 from cutover.api.gates import Gate
 from cutover.api.golden import MODEL_IN_PATH, GoldenProtocol
 from cutover.api.holdout import Average, HoldoutGate, HoldoutMetric, Prediction
-from cutover.api.quantities import parse_duration, parse_share
+from cutover.api.quantities import parse_share
 from cutover.api.status import Plan
 from cutover.api.verdict import Unit, Verdict
-from cutover.api.wire import Wire
-from cutover.decide.asking import Asking, ReplayWanted
+from cutover.decide.asking import ReplayWanted
 from cutover.decide.fulllook import FullLook
 from cutover.decide.observation import Refusal, ReplaySeen
+from cutover.decide.replayed import about, asked_once, asking, kept, silences
 from cutover.decide.telling import Told
 from cutover.judge.holdout import HoldoutRule, judge_holdout
 from cutover.judge.labelled import LabelledFold, Silence, Task
@@ -22,8 +20,6 @@ from cutover.judge.predictions import Where
 from cutover.judge.verdict import Judgement
 from cutover.judge.wording import count, percent
 
-RATE, CONCURRENCY, TIMEOUT = 10, 4, "1m"
-"""Where the gate says nothing."""
 MOST_LOST: Final = 0.01
 """Share of the items that one side may leave unanswered: what it would have said is not known, and the
 limit is a matter of tenths of a percent."""
@@ -85,15 +81,8 @@ def holdout_wanted(plan: Plan, gate: Gate, before: GateStatus | None) -> ReplayW
     known = kept(before, topic)
     if known is not None and known.finished and known.sums:
         return None
-    asking = Asking(
-        dataset=spec.dataset,
-        protocol=spec.protocol,
-        logprobs=False,
-        rate=float(spec.rate or RATE),
-        concurrency=spec.concurrency or CONCURRENCY,
-        deadline=parse_duration(spec.timeout or TIMEOUT).total_seconds(),
-    )
-    return ReplayWanted(gate.name, topic, asking, _fold(gate, known), repeat=0.0)
+    asked = asking(spec, spec.dataset, spec.protocol)
+    return ReplayWanted(gate.name, topic, asked, _fold(gate, known), repeat=0.0)
 
 
 def judge_asked(plan: Plan, gate: Gate, before: GateStatus | None, look: FullLook) -> Told:
@@ -104,11 +93,13 @@ def judge_asked(plan: Plan, gate: Gate, before: GateStatus | None, look: FullLoo
         known = kept(before, topic)
         fold = _fold(gate, known)
         finished = known is not None and known.finished and bool(known.sums)
-        return Told(_judge(gate, fold, finished=finished), replay=_stored(topic, fold, finished))
+        return Told(
+            _judge(gate, fold, finished=finished), replay=_stored(topic, fold, finished=finished)
+        )
     judgement = _judge(gate, seen.fold, finished=seen.finished)
     if seen.problem is not None and not seen.finished:
         judgement = _broken_off(gate, seen)
-    return Told(judgement, replay=_stored(topic, seen.fold, seen.finished))
+    return Told(judgement, replay=_stored(topic, seen.fold, finished=seen.finished))
 
 
 def rule_of(gate: Gate) -> HoldoutRule:
@@ -118,19 +109,8 @@ def rule_of(gate: Gate) -> HoldoutRule:
 
 
 def about_of(plan: Plan, gate: Gate) -> str:
-    """Whatever makes earlier answers count for nothing, in 16 hexadecimal digits."""
+    """What the gate's answers are about: they are asked once for the attempt."""
     return about(plan, _spec(gate))
-
-
-def about(plan: Plan, spec: Wire) -> str:
-    """The same of what any gate asks both sides once for the attempt."""
-    sides = [side.endpoint for side in (plan.source, plan.target)]
-    what = [
-        spec.model_dump(mode="json"),
-        [side.model_dump(mode="json") if side else None for side in sides],
-        plan.attempt,
-    ]
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
 # --- the verdict --------------------------------------------------------------------------------
@@ -216,29 +196,11 @@ def _task(spec: HoldoutGate) -> Task:
 # --- as the status keeps it ---------------------------------------------------------------------
 
 
-def kept(before: GateStatus | None, about: str) -> ReplayStatus | None:
-    """How far the replay got, if it was about this."""
-    replay = before.replay if before is not None else None
-    return replay if replay is not None and replay.about == about else None
-
-
-def _stored(about: str, fold: LabelledFold, finished: bool) -> ReplayStatus:  # noqa: FBT001
+def _stored(topic: str, fold: LabelledFold, *, finished: bool) -> ReplayStatus:
     unreadable = [float(fold.source.unreadable), float(fold.target.unreadable)]
     numbers = fold.numbers()
-    return ReplayStatus(
-        about=about,
-        golden_set=fold.digest,
-        total=fold.total,
-        asked=fold.asked,
-        sides=ReplayTally(
-            pairs=fold.asked,
-            source_unanswered=fold.source.unanswered,
-            target_unanswered=fold.target.unanswered,
-        ),
-        sums=[*unreadable, *numbers] if numbers and not fold.fault else [],
-        trouble=(fold.target.last or fold.source.last)[:256],
-        finished=finished,
-    )
+    sums = [*unreadable, *numbers] if numbers and not fold.fault else []
+    return asked_once(topic, fold, finished=finished, sums=sums)
 
 
 def _fold(gate: Gate, known: ReplayStatus | None) -> LabelledFold:
@@ -246,12 +208,12 @@ def _fold(gate: Gate, known: ReplayStatus | None) -> LabelledFold:
     fresh = LabelledFold.of(_task(_spec(gate)))
     if known is None or len(known.sums) != 2 + fresh.task.sums:
         return fresh
-    tally = known.sides
+    source, target = silences(known)
     return fresh.resumed(
         known.sums[2:],
         digest=known.golden_set,
         total=known.total,
         asked=known.asked,
-        source=Silence(tally.source_unanswered, round(known.sums[0]), known.trouble),
-        target=Silence(tally.target_unanswered, round(known.sums[1]), known.trouble),
+        source=source,
+        target=target,
     )

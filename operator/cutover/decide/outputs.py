@@ -6,24 +6,17 @@ person resumes from the pause it led to.
 """
 
 from cutover.api.drift import GIVES, DriftGate, DriftGolden, DriftMethod, Output
-from cutover.api.evidence import GateStatus, ReplayStatus, ReplayTally
+from cutover.api.evidence import GateStatus
 from cutover.api.gates import Gate
 from cutover.api.holdout import Prediction
-from cutover.api.quantities import parse_duration, parse_ratio
+from cutover.api.quantities import parse_ratio
 from cutover.api.status import Plan
 from cutover.api.verdict import Verdict
-from cutover.decide.asking import Asking, ReplayWanted
+from cutover.decide.asking import ReplayWanted
 from cutover.decide.fulllook import FullLook
-from cutover.decide.labelling import (
-    CONCURRENCY,
-    RATE,
-    TIMEOUT,
-    about,
-    kept,
-    unanswered,
-    unreachable,
-)
+from cutover.decide.labelling import unanswered, unreachable
 from cutover.decide.observation import Refusal
+from cutover.decide.replayed import about, asked_once, asking, kept
 from cutover.decide.telling import Told, as_before
 from cutover.judge.drift import DriftRule
 from cutover.judge.outputs import OutputsFold
@@ -64,15 +57,8 @@ def outputs_wanted(plan: Plan, gate: Gate, before: GateStatus | None) -> ReplayW
     known = kept(before, topic)
     if known is not None and known.finished:
         return None
-    asking = Asking(
-        dataset=spec.dataset,
-        protocol=spec.protocol,
-        logprobs=False,
-        rate=float(spec.rate or RATE),
-        concurrency=spec.concurrency or CONCURRENCY,
-        deadline=parse_duration(spec.timeout or TIMEOUT).total_seconds(),
-    )
-    return ReplayWanted(gate.name, topic, asking, _fresh(spec), repeat=0.0)
+    asked = asking(spec, spec.dataset, spec.protocol)
+    return ReplayWanted(gate.name, topic, asked, _fresh(spec), repeat=0.0)
 
 
 def judge_outputs(plan: Plan, gate: Gate, before: GateStatus | None, look: FullLook) -> Told:
@@ -85,9 +71,10 @@ def judge_outputs(plan: Plan, gate: Gate, before: GateStatus | None, look: FullL
         if before is not None and known is not None and known.finished:
             return Told(as_before(before), replay=known)
         return Told(
-            _asking(gate, _fresh(spec)), replay=_stored(topic, _fresh(spec), finished=False)
+            _asking(gate, _fresh(spec)),
+            replay=asked_once(topic, _fresh(spec), finished=False, sums=[]),
         )
-    replay = _stored(topic, seen.fold, finished=seen.finished)
+    replay = asked_once(topic, seen.fold, finished=seen.finished, sums=[])
     if seen.finished:
         return Told(_judge(gate, seen.fold), replay=replay)
     if seen.problem is not None:
@@ -135,19 +122,3 @@ def _fresh(spec: DriftGolden) -> OutputsFold:
     found = spec.prediction or Prediction()
     where = Where(found.after or "", found.until or "", found.output or "", found.index)
     return OutputsFold(spec.output, where)
-
-
-def _stored(topic: str, fold: OutputsFold, *, finished: bool) -> ReplayStatus:
-    return ReplayStatus(
-        about=topic,
-        golden_set=fold.digest,
-        total=fold.total,
-        asked=fold.asked,
-        sides=ReplayTally(
-            pairs=fold.asked,
-            source_unanswered=fold.source.unanswered,
-            target_unanswered=fold.target.unanswered,
-        ),
-        trouble=(fold.target.last or fold.source.last)[:256],
-        finished=finished,
-    )

@@ -1,23 +1,21 @@
 """Parity gates: what is to be replayed, what the status keeps of it, and the verdict on it."""
 
-import hashlib
-import json
-
-from cutover.api.evidence import GateStatus, ReplayStatus, ReplayTally
+from cutover.api.evidence import GateStatus, ReplayStatus
 from cutover.api.gates import Gate
 from cutover.api.parity import Compare, ParityGate, PromptTokens
-from cutover.api.quantities import parse_duration, parse_share
+from cutover.api.quantities import parse_share
 from cutover.api.status import Plan, Status
 from cutover.api.verdict import Verdict
-from cutover.decide.asking import Asking, ReplayWanted
+from cutover.decide.asking import ReplayWanted
 from cutover.decide.fulllook import FullLook
 from cutover.decide.observation import ReplaySeen
+from cutover.decide.replayed import about, asking, kept, read_tally, stored_tally
 from cutover.decide.share import mirrored
 from cutover.decide.telling import Told
-from cutover.judge.parity import Parity, ParityRule, Tally
+from cutover.judge.parity import Parity, ParityRule
 from cutover.judge.verdict import Judgement
 
-MAX_MISMATCH, REPEAT, RATE, CONCURRENCY, TIMEOUT = "1%", "20%", 10, 4, "1m"
+MAX_MISMATCH, REPEAT = "1%", "20%"
 """Where the gate says nothing."""
 
 
@@ -26,22 +24,21 @@ def parity_wanted(
 ) -> ReplayWanted | None:
     """Return the replay that this gate needs; None: its verdict is known."""
     spec = _spec(gate)
-    about = about_of(plan, status, gate)
-    known = _kept(before, about)
+    topic = about_of(plan, status, gate)
+    known = kept(before, topic)
     if known is not None and known.finished:
         return None
+    asked = asking(
+        spec,
+        spec.dataset,
+        spec.protocol,
+        scoring=spec.comparison is Compare.TEACHER_FORCED,
+        logprobs=spec.comparison is not Compare.EXACT,
+    )
     return ReplayWanted(
         gate.name,
-        about,
-        Asking(
-            dataset=spec.dataset,
-            protocol=spec.protocol,
-            scoring=spec.comparison is Compare.TEACHER_FORCED,
-            logprobs=spec.comparison is not Compare.EXACT,
-            rate=float(spec.rate or RATE),
-            concurrency=spec.concurrency or CONCURRENCY,
-            deadline=parse_duration(spec.timeout or TIMEOUT).total_seconds(),
-        ),
+        topic,
+        asked,
         _fold(gate, known),
         parse_share(spec.repeat or REPEAT),
     )
@@ -51,16 +48,16 @@ def judge_parity(
     plan: Plan, status: Status, gate: Gate, before: GateStatus | None, look: FullLook
 ) -> Told:
     """Judge what was replayed up to this look."""
-    about = about_of(plan, status, gate)
-    known = _kept(before, about)
+    topic = about_of(plan, status, gate)
+    known = kept(before, topic)
     seen = look.replays.get(gate.name)
-    if seen is None or seen.about != about or not isinstance(seen.fold, Parity):
+    if seen is None or seen.about != topic or not isinstance(seen.fold, Parity):
         fold, finished = _fold(gate, known), known is not None and known.finished
-        return Told(fold.judge(finished=finished), replay=_stored(about, fold, finished=finished))
+        return Told(fold.judge(finished=finished), replay=_stored(topic, fold, finished=finished))
     judgement = seen.fold.judge(finished=seen.finished)
     if seen.problem is not None and judgement.verdict is Verdict.INCONCLUSIVE:
         judgement = _broken_off(gate, seen, judgement)
-    return Told(judgement, replay=_stored(about, seen.fold, finished=seen.finished))
+    return Told(judgement, replay=_stored(topic, seen.fold, finished=seen.finished))
 
 
 def _broken_off(gate: Gate, seen: ReplaySeen, judgement: Judgement) -> Judgement:
@@ -79,18 +76,8 @@ def _broken_off(gate: Gate, seen: ReplaySeen, judgement: Judgement) -> Judgement
 
 
 def about_of(plan: Plan, status: Status, gate: Gate) -> str:
-    """Whatever makes an earlier replay count for nothing, in 16 hexadecimal digits.
-
-    A gate that runs at each step asks anew at each weight.
-    """
-    sides = [side.endpoint for side in (plan.source, plan.target)]
-    what = [
-        _spec(gate).model_dump(mode="json"),
-        [side.model_dump(mode="json") if side else None for side in sides],
-        plan.attempt,
-        None if gate.before_traffic else _when(status),
-    ]
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    """What a replay is about: a gate that runs at each step asks anew at each weight."""
+    return about(plan, _spec(gate), None if gate.before_traffic else _when(status))
 
 
 def _when(status: Status) -> int | list[str | int] | None:
@@ -116,42 +103,24 @@ def _spec(gate: Gate) -> ParityGate:
     return gate.parity
 
 
-def _kept(before: GateStatus | None, about: str) -> ReplayStatus | None:
-    replay = before.replay if before is not None else None
-    return replay if replay is not None and replay.about == about else None
-
-
 # --- as the status keeps it ---------------------------------------------------------------------
 
 
-def _stored(about: str, fold: Parity, *, finished: bool) -> ReplayStatus:
+def _stored(topic: str, fold: Parity, *, finished: bool) -> ReplayStatus:
     return ReplayStatus(
-        about=about,
+        about=topic,
         golden_set=fold.digest,
         total=fold.total,
         repeats=fold.repeats,
         calibrated=fold.calibrated,
         asked=fold.asked,
-        itself=_stored_tally(fold.itself),
-        sides=_stored_tally(fold.sides),
+        itself=stored_tally(fold.itself),
+        sides=stored_tally(fold.sides),
         prompts_differ=fold.prompts_differ,
         examples=list(fold.examples),
         trouble=fold.trouble,
         served=fold.served,
         finished=finished,
-    )
-
-
-def _stored_tally(tally: Tally) -> ReplayTally:
-    return ReplayTally(
-        pairs=tally.pairs,
-        differing=tally.differing,
-        near_ties=tally.near_ties,
-        source_unanswered=tally.source_unanswered,
-        target_unanswered=tally.target_unanswered,
-        distance=tally.distance,
-        places=tally.places,
-        agreeing=tally.agreeing,
     )
 
 
@@ -166,23 +135,10 @@ def _fold(gate: Gate, known: ReplayStatus | None) -> Parity:
         repeats=known.repeats,
         calibrated=known.calibrated,
         asked=known.asked,
-        itself=_tally(known.itself),
-        sides=_tally(known.sides),
+        itself=read_tally(known.itself),
+        sides=read_tally(known.sides),
         prompts_differ=known.prompts_differ,
         examples=tuple(known.examples),
         trouble=known.trouble,
         served=known.served,
-    )
-
-
-def _tally(kept: ReplayTally) -> Tally:
-    return Tally(
-        kept.pairs,
-        kept.differing,
-        kept.near_ties,
-        kept.source_unanswered,
-        kept.target_unanswered,
-        kept.distance,
-        kept.places,
-        kept.agreeing,
     )

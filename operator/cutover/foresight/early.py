@@ -12,8 +12,8 @@ from typing import Final
 from cutover.api.gates import Gate, GateKind
 from cutover.api.holdout import HoldoutMetric
 from cutover.api.quantities import format_duration, parse_duration, parse_ratio, parse_share
-from cutover.decide.labelling import RATE as LABELLED_RATE
-from cutover.decide.parity import MAX_MISMATCH, RATE, REPEAT
+from cutover.decide.parity import MAX_MISMATCH, REPEAT
+from cutover.decide.replayed import RATE
 from cutover.foresight.drifting import effective_size
 from cutover.judge.exact import clean_needed
 from cutover.judge.wording import count, percent
@@ -69,7 +69,7 @@ def _holdout(gate: Gate) -> Early:
     spec = gate.holdout
     if spec.results is not None:
         return Early(gate.name, None, None, "reads what was evaluated elsewhere and asks nobody")
-    limit, rate = parse_share(spec.delta), float(spec.rate or LABELLED_RATE)
+    limit, rate = parse_share(spec.delta), float(spec.rate or RATE)
     if spec.metric not in BY_THEIR_MEAN:
         return Early(
             gate.name,
@@ -91,7 +91,7 @@ def _outputs(gate: Gate) -> Early:
     assert gate.drift is not None  # noqa: S101 - its kind says so
     golden = gate.drift.golden
     assert golden is not None  # noqa: S101 - only golden outputs are judged before traffic
-    rate = float(golden.rate or LABELLED_RATE)
+    rate = float(golden.rate or RATE)
     items = ceil(2 * effective_size(gate.drift.method, parse_ratio(gate.drift.max)))
     return Early(
         gate.name,
