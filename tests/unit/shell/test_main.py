@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import signal
+import sys
 from collections.abc import Coroutine
 from typing import Any
 
@@ -20,9 +22,9 @@ def test_what_was_imported_is_never_searched_for_garbage_again(
         life.close()
         kept.append(gc.get_freeze_count())
 
-    monkeypatch.setattr(command.sys, "argv", ["cutover", "--lease-namespace", "ns"])
+    monkeypatch.setattr(sys, "argv", ["cutover", "--lease-namespace", "ns"])
     monkeypatch.setattr(command, "start_logging", lambda *_: None)
-    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(asyncio, "run", run)
     try:
         command.main()
