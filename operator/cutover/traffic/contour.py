@@ -3,7 +3,7 @@
 Two traps: a route whose weights are all 0 or absent is even traffic, and a mirror is no backend.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -11,15 +11,21 @@ from typing import Any, Final
 from cutover.api.proxies import ContourHttpProxy, ServiceRef
 from cutover.decide.route import RuleWeights
 from cutover.traffic.conditions import condition_refusal
-from cutover.traffic.layout import Found, Kind, Object, Operation, Place, Problem, weights_written
-from cutover.traffic.listed import Rule, Spelling, Wanted, find_places
-from cutover.traffic.mirroring import Mirroring
-
-_NO_MIRRORS: Final = Mirroring(
-    refusal="mirrors of an HTTPProxy are not written by this operator:"
-    " let an HTTPRoute carry the traffic, or remove the shadow steps"
+from cutover.traffic.layout import (
+    Found,
+    Kind,
+    Object,
+    Operation,
+    Place,
+    Problem,
+    pointer,
+    weights_written,
 )
+from cutover.traffic.listed import Rule, Spelling, Wanted, find_places
+from cutover.traffic.mirroring import Copying, Mirroring, Spot
+
 WEIGHTS_UNSET: Final = "WeightsUnset"
+ALL: Final = 100
 
 _KIND: Final = Kind("projectcontour.io", "v1", "httpproxies", "HTTPProxy", "install Contour")
 
@@ -56,7 +62,18 @@ class HttpProxyLayout:
         spelling = Spelling(self.field, "services", ("name", "port"), absent=0, is_copy=_is_mirror)
         places, problem = find_places(rules, sides, spelling, self.wanted.rules)
         refused = condition_refusal(seen, "Valid", "Contour")
-        return Found(places, problem or _even(places), refused, mirroring=_NO_MIRRORS)
+        mirroring = self._mirroring(routes, places)
+        return Found(places, problem or _even(places), refused, mirroring=mirroring)
+
+    def _mirroring(self, routes: Sequence[Object], places: Sequence[Place]) -> Mirroring:
+        """A mirror is one more service of the route; Contour takes one, with a weight in percent."""
+        target = self.wanted.target_backend
+        for place in places:
+            services = routes[place.rule]["services"]
+            if any(_is_mirror(one) and not _is_meant(target, one) for one in services):
+                why = f"route {place.rule} has a mirror already, and Contour takes one alone"
+                return Mirroring(refusal=f"{why}: remove it, or the shadow steps")
+        return Mirroring(tuple(_spot(one.rule, routes[one.rule], target) for one in places))
 
     def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
         """Write both weights."""
@@ -74,6 +91,33 @@ def _is_meant(service: ServiceRef, found: Mapping[str, Any]) -> bool:
 
 def _is_mirror(found: Mapping[str, Any]) -> bool:
     return bool(found.get("mirror"))
+
+
+def _spot(index: int, route: Object, target: ServiceRef) -> Spot:
+    services = route["services"]
+    meant = [(at, one) for at, one in enumerate(services) if _is_meant(target, one)]
+    backend = next(one for _, one in meant if not _is_mirror(one))
+    copies = [Copying(at, int(one.get("weight") or ALL)) for at, one in meant if _is_mirror(one)]
+    named = {key: backend[key] for key in ("name", "port", "protocol") if key in backend}
+    at = pointer(("spec", "routes", index, "services"))
+    return Spot(index, at, services, tuple(copies), _Mirrors(named))
+
+
+class _Mirrors(Mapping[int, Object]):
+    """Our mirror, by percent: without a weight it copies everything."""
+
+    def __init__(self, service: Object) -> None:
+        self._service = service
+
+    def __getitem__(self, percent: int) -> Object:
+        share = {"weight": percent} if percent < ALL else {}
+        return {**self._service, "mirror": True, **share}
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(1, ALL + 1))
+
+    def __len__(self) -> int:
+        return ALL
 
 
 def _even(places: Sequence[Place]) -> Problem | None:

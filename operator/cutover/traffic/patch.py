@@ -27,9 +27,10 @@ def build_patch(seen: ObjectSeen, change: RouteChange, layout: Layout) -> list[O
                 " put them back, or abort the rollout"
             )
     pairs = [(places[wanted.rule], scaled(wanted, seen.whole)) for wanted in change.weights]
-    if change.mirror and seen.mirroring.refusal is not None:
-        return seen.mirroring.refusal
     claimed = seen.claim.mirror if seen.claim is not None else 0
+    unable = seen.mirroring.refused(claimed) if change.mirror else None
+    if unable is not None:
+        return unable
     mirrored = [
         (places[spot.rule], spot.written(claimed, change.mirror)) for spot in seen.mirroring.spots
     ]
