@@ -28,6 +28,10 @@ _VERDICT = """\
 """
 _EDITS = "    status, plan, refusal = _with_edits(seen, status, plan)\n"
 
+_INTENT_FIRST = """\
+    if not _intent_is_stored(seen, status):
+        return Decision(status, look_again=AT_ONCE)
+"""
 _STEP_BEGINS = (
     '    return Decision(status, look_again=AT_ONCE, said=(Said("StepBegun", message),))\n'
 )
@@ -77,7 +81,7 @@ LAWS = (
         "the route is raised before the intent is stored",
         "stepping.py",
         (
-            ("    if not _intent_is_stored(seen, status):\n", "    if False:\n"),
+            (_INTENT_FIRST + "    original", "    original"),
             (
                 _STEP_BEGINS,
                 _STEP_RAISES,
@@ -135,14 +139,14 @@ LAWS = (
         7,
         "a lost status is forgotten after one look that could not go on",
         "entering.py",
-        "return claim if seen.status_lost or route.highest > 0 else None",
+        "return claim if seen.status_lost or route.highest > 0 or claim.mirror else None",
         "return claim if seen.status_lost else None",
     ),
     one_change(
         7,
         "whoever resumes from foreign weights need not approve",
         "pausing.py",
-        "    while index > 0 and plan.steps[index - 1].weight is None:\n        index -= 1\n",
+        "    while index > 0 and _comes_first(plan.steps[index - 1], shadow=shadow):\n        index -= 1\n",
         "",
     ),
     one_change(
@@ -201,5 +205,54 @@ LAWS = (
         "        return Decision(status, ClaimRoute(mine), look_again=AT_ONCE)\n",
         "        from cutover.decide.record import at_step\n"
         "        return Decision(at_step(status, plan, 0, seen.now), ClaimRoute(mine), look_again=AT_ONCE)\n",
+    ),
+    one_change(
+        "decide/shadowing",
+        "a rollback is done once the weights are back",
+        "leaving.py",
+        " and not route.mirrors_any\n",
+        "\n",
+    ),
+    one_change(
+        "decide/shadowing",
+        "copies go on after their step",
+        "shadowing.py",
+        "    return route.claim.mirror if status.pause is None or mirrored(status) else 0\n",
+        "    return route.claim.mirror\n",
+    ),
+    one_change(
+        "decide/shadowing",
+        "a mirror that somebody took away is put back",
+        "shadowing.py",
+        "    if claim.mirror and route.mirrored != claim.mirror:\n",
+        "    if False:\n",
+    ),
+    one_change(
+        "decide/shadowing",
+        "copies count like a weight",
+        "share.py",
+        "        return 100.0 * copies / (100.0 + copies)\n",
+        "        return float(copies)\n",
+    ),
+    one_change(
+        "decide/shadowing",
+        "a mirror is written on an intent that is not stored",
+        "stepping.py",
+        _INTENT_FIRST + "    if not may_raise",
+        "    if not may_raise",
+    ),
+    one_change(
+        "decide/delivering",
+        "the servers count although the gateway is named",
+        "delivering.py",
+        "    if not plan.traffic.counted_at_gateway:\n        return window.requests\n",
+        "    return window.requests\n",
+    ),
+    one_change(
+        "decide/delivering",
+        "a backend that the gateway does not know has no requests",
+        "delivering.py",
+        "found.missing is Missing.NO_DATA else found",
+        "True else found",
     ),
 )
