@@ -134,7 +134,7 @@ async def test_a_mirror_comes_and_goes_and_leaves_the_object_as_it_was(
 ) -> None:
     thing = await made(cluster, connection, kind)
     if kind == "contourHTTPProxy":  # its own mirror, beside which Contour takes no other
-        thing.patch({"op": "remove", "path": "/spec/routes/0/services/2"})
+        thing.patch({"op": "remove", "path": "/spec/routes/0/services/3"})
     before = thing.read()
     seen = await thing.look()
     assert await thing.router.mirrorable(seen, [10, 100]) is None

@@ -208,6 +208,19 @@ def test_a_rollback_takes_mirror_and_weights_away_in_one_write() -> None:
     assert (world.route.mirror, world.route.highest) == (0, 0)
 
 
+def test_a_rollback_is_not_recorded_before_the_mirror_is_gone() -> None:
+    world = shadowed(ONE)
+    until_mirrored(world)
+    early: list[bool] = []
+    world.watchers.append(
+        lambda w: early.append(w.status.phase is Phase.ROLLED_BACK and w.route.mirror > 0)
+    )
+    world.do(lambda w: edit(w, abort=True))
+    world.run(5.0)
+    assert world.status.phase is Phase.ROLLED_BACK
+    assert not any(early)
+
+
 def test_a_shadow_step_is_traffic_to_the_guards_from_its_intent_on() -> None:
     step = StepStatus(index=0, total=2, kind="shadow", description="shadow 100%", started_at=START)
     assert has_traffic(Status(step=step))
