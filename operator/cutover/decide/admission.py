@@ -188,8 +188,10 @@ def source_replicas(seen: Observation, plan: Plan) -> Replicas | None:
     A server that answers no scrape is none; None: not known.
     """
     found = seen.health.source_replicas
+    if isinstance(found, Replicas):
+        return found
     if plan.source.workload is not None:
-        return found if isinstance(found, Replicas) else None
+        return None
     if isinstance(seen.source, SideReading) and seen.source.unscraped:
         return Replicas(0)
     told = gauges_of(seen.source).instances

@@ -147,7 +147,7 @@ SERVERS = Vector(
 )
 SEEN = Vector(
     (
-        *rows(("Requests", "30s", 100.0), ("Errors", "30s", 10.0), **FRESH),
+        *rows(("Requests", "30s", 100.0), ("Errors", "30s", 10.0), ("Sent", "30s", 102.0), **FRESH),
         *buckets("EndToEnd", "30s", {"500": 60.0, "1000": 90.0, "+Inf": 100.0}),
     ),
     NOW,
@@ -168,6 +168,7 @@ async def test_a_window_is_told_as_the_servers_and_as_the_gateway_saw_it() -> No
     assert not isinstance(window.gateway, Gap)
     assert window.gateway is not None
     assert (window.gateway.requests, window.gateway.errors) == (100.0, 10.0)
+    assert window.gateway.sent == 102.0
     assert window.gateway.latencies["EndToEnd"] == Buckets((0.5, 1.0, inf), (60.0, 90.0, 100.0))
     assert "envoy_cluster_upstream_rq_time_bucket" in reading.queries["Gateway.EndToEnd"]
     assert len(pool.asked) == 2
