@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from cutover.cli import desk
-from tests.features.cli.people import STALLED, WAITING, Shell, Stage, eventually
+from tests.features.cli.people import STALLED, WAITING, Shell, Stage, eventually, now
 
 pytestmark = pytest.mark.lab
 
@@ -224,3 +224,41 @@ def test_without_an_operator_a_pause_of_its_own_stays(
     assert said.code == 2
     assert "the operator has not read that" in said.err
     assert stage.spec["paused"] is True
+
+
+def scaled_down(stage: Stage) -> None:
+    end = {"source": "ScaledToZero", "since": now(), "message": "scaled to zero (4 before)"}
+    stage.report(phase="Completed", afterCompletion=end)
+
+
+def test_restore_source_says_keep_in_the_spec(stage: Stage, cutover: Shell) -> None:
+    scaled_down(stage)
+    said = cutover("restore-source", stage.name)
+    assert (said.code, stage.spec["afterCompletion"]["source"]) == (0, "Keep")
+    assert "scales the source's workload to what it was" in said.out
+    assert f"cutover reverse {stage.name}" in said.out
+
+
+def test_restoring_what_was_kept_writes_nothing(stage: Stage, cutover: Shell) -> None:
+    end = {"source": "Kept", "since": now(), "message": "kept as it is"}
+    stage.report(phase="Completed", afterCompletion=end)
+    assert "nothing was written" in cutover("restore-source", stage.name).out
+    assert "afterCompletion" not in stage.spec
+
+
+def test_reverse_of_what_is_under_way_says_what_the_way_back_is(
+    stage: Stage, cutover: Shell
+) -> None:
+    stage.report(**WAITING)
+    said = cutover("reverse", stage.name)
+    assert said.code == 0
+    assert f"the way back is: cutover abort {stage.name}" in said.err
+
+
+def test_reverse_of_a_source_without_servers_says_to_bring_them_back(
+    stage: Stage, cutover: Shell
+) -> None:
+    scaled_down(stage)
+    said = cutover("reverse", stage.name)
+    assert said.out.startswith("# the servers that shall serve are scaled to zero")
+    assert f"cutover restore-source {stage.name}" in said.err
