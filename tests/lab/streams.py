@@ -50,6 +50,7 @@ class Streams:
         self._tasks: list[Future[None]] = []
 
     def __enter__(self) -> Self:
+        self._allow_long_answers()
         self._set(itl=SLOWLY, output_tokens=4 * TOKENS)
         background.run(self._route.slot.source.set(model="of-source"))
         background.run(self._route.slot.target.set(model="of-target"))
@@ -69,7 +70,7 @@ class Streams:
         new = [Stream() for _ in range(number)]
         self._streams += new
         self._tasks += [background.start(self._read(one)) for one in new]
-        wait_for(lambda: all(one.tokens or one.error for one in new), "not every stream began", 30)
+        wait_for(lambda: all(one.tokens or one.error for one in new), "not every stream began", 90)
 
     def finish(self) -> None:
         """Let the servers write the rest at once."""
@@ -85,6 +86,12 @@ class Streams:
     def so_far(self) -> list[Stream]:
         return list(self._streams)
 
+    def _allow_long_answers(self) -> None:
+        """Without this Envoy ends every answer after its default of 15 s, whoever writes it."""
+        patch = [{"op": "add", "path": "/spec/rules/0/timeouts", "value": {"request": "0s"}}]
+        headers = {"Content-Type": "application/json-patch+json"}
+        self._route.cluster.call("PATCH", f"{self._route.path}?fieldManager=lab", patch, headers)
+
     def _set(self, **levers: Any) -> None:
         for server in (self._route.slot.source, self._route.slot.target):
             background.run(server.set(**levers))
@@ -94,7 +101,7 @@ class Streams:
         headers = {"Host": self._route.host}
         try:
             async with (
-                httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(30)) as client,
+                httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(120)) as client,
                 client.stream(
                     "POST", f"{self._url}/v1/chat/completions", json=body, headers=headers
                 ) as answer,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cutover.api import GROUP, KIND, VERSION
-from cutover.cli.errors import ExitCode
+from cutover.cli.errors import CliError, ExitCode
 from cutover.cli.options import Where, command_line, where_options
 
 if TYPE_CHECKING:
@@ -37,7 +37,12 @@ def reverse(name: str, where: Where) -> int:
     found = rollouts.read(name)
     restore = command_line("restore-source", name, where, rollouts.namespace)
     status = see(found).status
-    told = _before(name, status, restore, command_line("abort", name, where, rollouts.namespace))
+    told = list(
+        _before(name, status, restore, command_line("abort", name, where, rollouts.namespace))
+    )
+    refusal = irreversible(found["spec"].get("traffic") or {})
+    if refusal is not None:
+        raise CliError(refusal)
     manifest, notes = reversed_rollout(found)
     click.echo(as_yaml(manifest, [*told, *notes]), nl=False)
     for line in told:
@@ -58,6 +63,19 @@ def _before(name: str, status: "Status", restore: str, abort: str) -> Iterator[s
     end = status.after_completion
     if end is not None and end.source in (SourceFate.SCALED_TO_ZERO, SourceFate.SCALING_DOWN):
         yield f"the servers that shall serve are scaled to zero: bring them back first with: {restore}"
+
+
+def irreversible(traffic: Mapping[str, Any]) -> str | None:
+    """Say why a route cannot move traffic the other way; None: it can."""
+    patch = traffic.get("patch") or {}
+    if "nginxCanary" not in traffic and not (patch and "source" not in patch):
+        return None
+    kind = "nginxCanary" if "nginxCanary" in traffic else "patch"
+    return (
+        f"traffic.{kind} holds one number, the target's share, so no rollout can raise the source's: make the"
+        " former source the one that has the number (for ingress-nginx: exchange the two Ingresses' backends"
+        " with the canary's weight at 0) and write a rollout for that"
+    )
 
 
 def reversed_rollout(rollout: Mapping[str, Any]) -> tuple[Json, list[str]]:

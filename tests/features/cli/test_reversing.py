@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cutover.cli.reversing import irreversible
 from tests.features.admission.rollouts import Rollouts
 from tests.features.cli.people import Shell, unique
 from tests.lab import Cluster
@@ -33,6 +34,10 @@ def test_the_way_back_of_an_example_is_valid_as_it_is(
     cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(manifest))
     try:
         said = cutover("reverse", name)
+        if irreversible(manifest["spec"]["traffic"]):
+            assert (said.code, said.out) == (2, "")
+            assert "holds one number, the target's share" in said.err
+            return
         assert said.code == 0, said.err
         accepted = cluster.kubectl(
             *("apply", "--dry-run=server", "--validate=strict", "-f", "-"), input=said.out

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutover.cli.reversing import as_yaml, exchanged, reversed_rollout
+from cutover.cli.reversing import as_yaml, exchanged, irreversible, reversed_rollout
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "manifests" / "examples").glob("*.yaml"))
 
@@ -85,6 +85,21 @@ _values = st.recursive(
 @given(_values)
 def test_exchanging_twice_changes_nothing(value: Any) -> None:
     assert exchanged(exchanged(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("traffic", "turns"),
+    [
+        ({"httpRoute": {}}, True),
+        ({"patch": {"source": {}, "target": {}}}, True),
+        ({"patch": {"target": {}}}, False),
+        ({"nginxCanary": {"name": "canary"}}, False),
+    ],
+)
+def test_a_route_with_the_targets_number_alone_cannot_go_the_other_way(
+    traffic: dict[str, Any], turns: bool
+) -> None:
+    assert (irreversible(traffic) is None) is turns
 
 
 def test_a_name_that_is_too_long_is_cut() -> None:
