@@ -45,9 +45,13 @@ def _running(source: SideReading) -> str | None:
     if isinstance(running, Gap):
         return f"it cannot be told how many requests run on the source: {running.message}"
     if running > 0:
-        return f"{_requests(running)} still run on the source"
+        return (
+            f"{_requests(running)} still {'runs' if round(running) == 1 else 'run'} on the source"
+        )
     if not isinstance(waiting, Gap) and waiting > 0:
-        return f"{_requests(waiting)} still wait on the source"
+        return (
+            f"{_requests(waiting)} still {'waits' if round(waiting) == 1 else 'wait'} on the source"
+        )
     return None
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from cutover.api.evidence import GateStatus
 from cutover.api.gates import Run
-from cutover.api.leftovers import SourceFate
 from cutover.api.status import Status
 from cutover.api.verdict import Verdict
 from cutover.decide.looking import has_traffic
@@ -75,8 +74,7 @@ def _source(status: Status) -> tuple[Any, ...] | None:
     end = status.after_completion
     if end is None:
         return None
-    why = "" if end.source is SourceFate.DRAINING else end.message
-    said = "".join(one for one in why if not one.isdigit())
+    said = "".join(one for one in end.message if not one.isdigit())
     return (end.source, end.since, said, end.left_behind)
 
 

@@ -72,7 +72,7 @@ UNTOLD = Gap(Missing.NO_SERIES, "no such metric")
         (reading(), Replicas(4), None),
         (reading(), None, None),
         (reading(running=3.0), Replicas(4), "3 requests still run on the source"),
-        (reading(running=1.0), Replicas(4), "1 request still run on the source"),
+        (reading(running=1.0), Replicas(4), "1 request still runs on the source"),
         (reading(waiting=2.0), Replicas(4), "2 requests still wait on the source"),
         (reading(waiting=UNTOLD), Replicas(4), None),
         (reading(running=UNTOLD), Replicas(4), "it cannot be told how many requests run"),
