@@ -113,12 +113,13 @@ def test_a_good_rollout_passes_every_check_from_a_file_and_as_stored(stage: Stag
     stage.send()
     stage.wait_source_answers()
     target = far_target(stage)
-    file = write(stage, target=target)
+    analysis = {**FAST, "maxDuration": "2h"}
+    file = write(stage, target=target, analysis=analysis)
     code, checks, _ = run(stage, file)
     assert code == 0, checks
     assert {one["state"] for one in checks.values()} == {"Passed"}, checks
     assert checks["model"]["message"] == "the target serves tiny"
-    stage.apply(target=target)
+    stage.apply(target=target, analysis=analysis)
     before = versions(stage.cluster, stage.namespace)
     code, stored, _ = run(stage, stage.name)
     assert code == 0, stored
