@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -49,8 +50,10 @@ from cutover.replay.sources import GoldenSources
 from cutover.report import Reporter
 from cutover.settings import Settings
 from cutover.telemetry import Telemetry
+from cutover.traffic.layout import Layout
 from cutover.traffic.layouts import layout_of
 from cutover.traffic.object import ObjectRouter
+from cutover.traffic.several import SeveralRouters
 from cutover.traffic.watch import RouteWatches
 
 log = logging.getLogger(__name__)
@@ -105,7 +108,7 @@ class _Made:
     """What was made for one rollout, and from what."""
 
     traffic: Traffic | None = None
-    router: ObjectRouter | None = None
+    router: ObjectRouter | SeveralRouters | None = None
     end_watch: Callable[[], None] = lambda: None
     measured: tuple[object, ...] | None = None
     metrics: tuple[Metrics, Metrics] | None = None
@@ -138,26 +141,41 @@ class PooledAdapters:
         """The time in UTC."""
         return self._clock.now()
 
-    async def router(self, plan: Plan, namespace: str, holder: str) -> ObjectRouter | Refusal:
-        """The plan's route; what was connected once stays connected until it is released."""
+    async def router(
+        self, plan: Plan, namespace: str, holder: str
+    ) -> ObjectRouter | SeveralRouters | Refusal:
+        """The plan's route, or several that are moved as one; what was connected once stays connected until it is released."""
         made = self._made.setdefault(holder, _Made())
         connection = await self._clusters.connect(plan.traffic.cluster, namespace, holder)
         if made.router is not None and made.traffic == plan.traffic:
             return made.router
         if isinstance(connection, Refusal):
             return connection
-        layout = await layout_of(plan.traffic.route, connection)
-        if isinstance(layout, Refusal):
-            return layout
+        layouts: list[Layout] = []
+        for route in plan.traffic.every_route:
+            layout = await layout_of(route, connection)
+            if isinstance(layout, Refusal):
+                return layout
+            layouts.append(layout)
         made.end_watch()
         place = plan.traffic.cluster.namespace or namespace
         key = (namespace, holder.split("/", 1)[1])
-        watch, made.end_watch = self._watches.subscribe(
-            connection, layout.kind.collection(place), layout.name, lambda: self._heard(key, made)
-        )
-        made.router = ObjectRouter(connection, place, layout, watch)
+        routers = [self._router(connection, place, one, key, made) for one in layouts]
+        made.end_watch = partial(_each, [end for _, end in routers])
+        names = [f"{one.kind.name} {one.name}" for one in layouts]
+        several = SeveralRouters([one for one, _ in routers], names) if len(routers) > 1 else None
+        made.router = several or routers[0][0]
         made.traffic = plan.traffic
         return made.router
+
+    def _router(
+        self, connection: Connection, place: str, layout: Layout, key: tuple[str, str], made: _Made
+    ) -> tuple[ObjectRouter, Callable[[], None]]:
+        """One route, watched; and what ends the watch."""
+        watch, end = self._watches.subscribe(
+            connection, layout.kind.collection(place), layout.name, lambda: self._heard(key, made)
+        )
+        return ObjectRouter(connection, place, layout, watch), end
 
     def _heard(self, key: tuple[str, str], made: _Made) -> None:
         """Look at once at what somebody else did; at the gateway's answer to our own write soon.
@@ -281,6 +299,11 @@ class PooledAdapters:
         if made is not None:
             made.end_watch()
         self._clusters.release(holder)
+
+
+def _each(ends: Sequence[Callable[[], None]]) -> None:
+    for end in ends:
+        end()
 
 
 @dataclass(frozen=True, slots=True)

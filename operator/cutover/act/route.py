@@ -12,7 +12,14 @@ from cutover.decide.decision import (
     RollBack,
     RouteAction,
 )
-from cutover.decide.route import Claim, Route, RouteGone, RouteSeen, RouteUnreadable, RuleWeights
+from cutover.decide.route import (
+    Route,
+    RouteGone,
+    RouteSeen,
+    RouteUnreadable,
+    RuleWeights,
+    belongs_to_another,
+)
 from cutover.decide.weights import restored
 from cutover.errors import LeadershipLost
 from cutover.ports import (
@@ -38,6 +45,8 @@ async def act(
     """Do it; None: there was nothing to do. Raises LeadershipLost where the Lease has run out."""
     if isinstance(action, Hold):
         return None
+    if isinstance(route, RouteUnreadable) and isinstance(action, RollBack):
+        route = route.seen
     if not isinstance(route, RouteSeen):
         return NotWritten("NotSeen", "the route was not read, so nothing was written to it")
     match action:
@@ -59,7 +68,8 @@ async def _roll_back(
     """Write the original weights until they stand, or until somebody else must have a say."""
     result: WriteResult = Conflict("not tried yet")
     for turn in range(TRIES):
-        if _belongs_to_another(route.claim, action.claim):
+        found = route.every_claim
+        if found and all(belongs_to_another(one, action.claim) for one in found):
             return Conflict("the route's claim has changed hands")
         change = RouteChange(
             weights=restored(route.rules, _original(route, action)),
@@ -75,6 +85,8 @@ async def _roll_back(
                 route = again
             case RouteGone(message=message):
                 return NotWritten("Gone", message)
+            case RouteUnreadable(seen=RouteSeen() as part):
+                route = part
             case RouteUnreadable(reason=reason, message=message):
                 return NotWritten(reason, message)
     return result
@@ -82,16 +94,9 @@ async def _roll_back(
 
 def _original(route: RouteSeen, action: RollBack) -> tuple[RuleWeights, ...]:
     """What the decision knows; a claim of the same rollout on the route where it knew nothing."""
-    if action.original or route.claim is None:
+    if action.original:
         return action.original
-    return route.claim.original
-
-
-def _belongs_to_another(found: Claim | None, ours: Claim) -> bool:
-    if found is None:
-        return False
-    same = (found.cluster, found.namespace, found.name) == (ours.cluster, ours.namespace, ours.name)
-    return not same or (found.uid == ours.uid and found.epoch > ours.epoch)
+    return tuple(rule for claim in route.every_claim for rule in claim.original)
 
 
 async def _write(

@@ -116,10 +116,40 @@ _NAMING: Final = ("httpRoute", "grpcRoute", "contourHTTPProxy", "traefikService"
 """Those that name backends as gateways name their series."""
 
 
-class Traffic(Wire):
-    """The one route whose weights are moved."""
+TOGETHER: Final = ("httpRoute", "grpcRoute")
+"""Those that may be moved together."""
+
+
+class AdditionalRoute(Wire):
+    """One more route that is moved together with the first; exactly one of its fields is set."""
 
     model_config = ruled_by(
+        exactly_one(*TOGETHER, says=f"name exactly one route in each entry: {', '.join(TOGETHER)}")
+    )
+
+    http_route: HttpRoute | None = None
+    """A Gateway API HTTPRoute."""
+    grpc_route: GrpcRoute | None = None
+    """A Gateway API GRPCRoute."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """All that are named: one, as the definition has it."""
+        every = (self.http_route, self.grpc_route)
+        return tuple(one for one in every if one is not None)
+
+
+class Traffic(Wire):
+    """The one route whose weights are moved, and those that are moved with it."""
+
+    model_config = ruled_by(
+        Rule(
+            "!has(self.additionalRoutes)"
+            f" || {' || '.join(f'has(self.{each})' for each in TOGETHER)}",
+            f"only {', '.join(TOGETHER)} can be moved together with others: give the other routes rollouts"
+            " of their own",
+            at=".additionalRoutes",
+        ),
         exactly_one(
             *ROUTERS,
             says=f"name exactly one route whose weights are moved: {', '.join(ROUTERS)}",
@@ -158,6 +188,10 @@ class Traffic(Wire):
     """A canary Ingress of ingress-nginx whose canary-weight is moved."""
     patch: PatchRoute | None = None
     """Any other object with weights, its numbers named by JSON pointers. The operator must be granted get, list, watch and patch of that kind."""
+    additional_routes: (
+        Annotated[list[AdditionalRoute], Field(min_length=1, max_length=7)] | None
+    ) = None
+    """More routes of the same cluster and namespace that must not diverge: all have the same weight, a raise that one of them does not take is taken back from all, and a rollback puts each back without waiting for the others. Not with shadow steps. Omitted: one route is moved."""
     on_override: OnOverride = OnOverride.ENFORCE
     """When somebody else raises the target's share: Enforce puts the rollout's weights back, Pause waits for a person. A share that somebody lowers is never raised again by itself."""
     delivery: Delivery = Delivery()
@@ -170,6 +204,12 @@ class Traffic(Wire):
         """Whether the gateway's counters say what is delivered."""
         asked = self.delivery.counted_by
         return self.gateway is not None and asked is not CountedBy.SERVERS
+
+    @property
+    def every_route(self) -> tuple[Route, ...]:
+        """The first and all that are moved with it."""
+        more = (route for one in self.additional_routes or () for route in one.routes)
+        return (*self.routes, *more)
 
     @property
     def route(self) -> Route:

@@ -301,11 +301,11 @@ def _choices(sight: Sight, now: datetime, command: Command) -> list[Text]:
     ]
     plan = sight.status.plan
     if plan is not None and not sight.is_finished and sight.silence(now) is not None:
-        route = plan.traffic.route
         place = plan.traffic.cluster.namespace or sight.namespace
-        edit = f"kubectl edit {route.kind.lower()} {route.name} -n {place}"
-        why = "set the target's weight to 0; the operator never undoes that"
-        rows.append((("By hand:", "bold"), (edit, "cyan"), (why, "dim")))
+        for route in plan.traffic.every_route:
+            edit = f"kubectl edit {route.kind.lower()} {route.name} -n {place}"
+            why = "set the target's weight to 0; the operator never undoes that"
+            rows.append((("By hand:", "bold"), (edit, "cyan"), (why, "dim")))
     return [Text(""), *columns(rows)] if rows else []
 
 

@@ -3,7 +3,7 @@
 from cutover.api.status import Status
 from cutover.decide.observation import Observation, Refusal
 from cutover.decide.record import from_status
-from cutover.decide.route import Claim, GoingBack, RouteSeen, RuleWeights
+from cutover.decide.route import Claim, GoingBack, RouteSeen, RouteUnreadable, RuleWeights
 
 
 def ours(seen: Observation, claim: Claim | None) -> bool:
@@ -22,6 +22,11 @@ def namesake(seen: Observation, claim: Claim | None) -> bool:
     )
 
 
+def on_route(seen: Observation, route: RouteSeen) -> bool:
+    """Whether a claim of our name is on the route, or on one of several."""
+    return any(namesake(seen, claim) for claim in route.every_claim)
+
+
 def current(seen: Observation, status: Status, claim: Claim | None) -> bool:
     """Whether it is ours in this attempt and this leader's epoch: only then may anything be raised."""
     return (
@@ -34,10 +39,10 @@ def current(seen: Observation, status: Status, claim: Claim | None) -> bool:
 
 def going_back(seen: Observation, status: Status) -> GoingBack | None:
     """The rollback of this attempt that an earlier leader has written on the route and not recorded."""
-    claim = seen.route.claim if isinstance(seen.route, RouteSeen) else None
-    if claim is None or not ours(seen, claim) or claim.attempt != (status.attempt or 1):
-        return None
-    return claim.going_back
+    route = seen.route.seen if isinstance(seen.route, RouteUnreadable) else seen.route
+    found = route.every_claim if isinstance(route, RouteSeen) else ()
+    mine = (one for one in found if ours(seen, one) and one.attempt == (status.attempt or 1))
+    return next((one.going_back for one in mine if one.going_back is not None), None)
 
 
 def deposed(seen: Observation) -> bool:
@@ -45,14 +50,14 @@ def deposed(seen: Observation) -> bool:
     epoch, route = seen.identity.epoch, seen.route
     if (seen.status.leader_epoch or 0) > epoch:
         return True
-    claim = route.claim if isinstance(route, RouteSeen) else None
-    return claim is not None and ours(seen, claim) and claim.epoch > epoch
+    found = route.every_claim if isinstance(route, RouteSeen) else ()
+    return any(ours(seen, claim) and claim.epoch > epoch for claim in found)
 
 
 def foreign(seen: Observation, route: RouteSeen) -> Claim | None:
     """Another rollout's claim on the route, unless that rollout is proven gone."""
-    claim = route.claim
-    if claim is None or namesake(seen, claim):
+    claim = next((one for one in route.every_claim if not namesake(seen, one)), None)
+    if claim is None:
         return None
     if seen.claim_owner is not None and seen.claim_owner.alive is False:
         return None
@@ -90,6 +95,5 @@ def original_weights(seen: Observation, status: Status) -> tuple[RuleWeights, ..
     if status.original:
         return from_status(status.original)
     route = seen.route
-    if isinstance(route, RouteSeen) and route.claim is not None and namesake(seen, route.claim):
-        return route.claim.original
-    return ()
+    found = route.every_claim if isinstance(route, RouteSeen) else ()
+    return tuple(rule for one in found if namesake(seen, one) for rule in one.original)

@@ -21,6 +21,8 @@ from cutover.decide.record import from_status
 from cutover.decide.route import RouteSeen
 from cutover.decide.share import mirrored
 
+HALF_WRITTEN = "HalfWritten"
+
 
 def answer_override(
     seen: Observation, status: Status, plan: Plan, route: RouteSeen, override: Override
@@ -64,6 +66,25 @@ def _put_back(seen: Observation, status: Status, plan: Plan, override: Override)
     status = record.proof_afresh(status, seen.now if settled else None)
     status = record.noted(enforced(status, seen.now), seen.now, "TrafficOverridden", message)
     said = (Said("TrafficOverridden", message, warning=True),)
+    return Decision(status, action, trouble=trouble, look_again=AT_ONCE, said=said)
+
+
+def level(seen: Observation, status: Status, plan: Plan) -> Decision:
+    """Take back a raise that reached only some of several routes; it is proven anew and tried again."""
+    percent = status.weights.applied or 0
+    message = (
+        "an earlier raise reached only some of the routes that move together; all are put back to"
+        f" {percent} %"
+    )
+    claim = claims.claim_for(seen, status, from_status(status.original))
+    action = Lower(expected_weights(status), claim, percent)
+    trouble = Refusal(HALF_WRITTEN, message)
+    if seen.trouble:
+        return Decision(status, action, trouble=trouble, look_again=AT_ONCE)
+    settled = clocks.settled(status, analysis_in_force(plan, status), seen.now)
+    status = record.proof_afresh(status, seen.now if settled else None)
+    status = record.noted(status, seen.now, HALF_WRITTEN, message)
+    said = (Said(HALF_WRITTEN, message, warning=True),)
     return Decision(status, action, trouble=trouble, look_again=AT_ONCE, said=said)
 
 

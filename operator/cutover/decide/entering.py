@@ -68,7 +68,7 @@ def refused(
     if status.phase is not Phase.PREFLIGHT:
         return Decision(status, look_again=again, said=said, refusal=refusal)
     route = seen.route
-    if isinstance(route, RouteSeen) and claims.namesake(seen, route.claim):
+    if isinstance(route, RouteSeen) and claims.on_route(seen, route):
         again = AT_ONCE if not seen.trouble else RETRY
         return Decision(status, ReleaseClaim(), look_again=again, said=said, refusal=refusal)
     status = record.in_phase(status, Phase.PENDING, seen.now, refusal.reason, refusal.message)

@@ -7,12 +7,12 @@ from cutover.api.status import PauseCause, Plan, Status
 from cutover.decide import claims, record
 from cutover.decide.clocks import AT_ONCE, SOON
 from cutover.decide.decision import ClaimRoute, Decision, Said
-from cutover.decide.enforcing import answer_override
+from cutover.decide.enforcing import answer_override, level
 from cutover.decide.looking import guard_interval, watching
 from cutover.decide.observation import Observation, Refusal
-from cutover.decide.override import find_override
+from cutover.decide.override import find_override, is_half_written
 from cutover.decide.pausing import asked, begun, may_end, resume
-from cutover.decide.route import RouteGone, RouteSeen, RouteUnreadable
+from cutover.decide.route import RULES, RouteGone, RouteSeen, RouteUnreadable, rule_name
 from cutover.decide.shadowing import kept_mirror, tidied
 from cutover.decide.stepping import take_step
 
@@ -54,9 +54,9 @@ def _with_route(seen: Observation, status: Status, plan: Plan, route: RouteSeen)
     if isinstance(tidy, Decision):
         return tidy
     status = tidy
-    override = find_override(seen.status, status, route)
-    if override is not None:
-        return answer_override(seen, status, plan, route, override)
+    others = _hands(seen, status, plan, route)
+    if others is not None:
+        return others
     obstacle = _obstacle(status, route)
     if obstacle is not None:
         return _stands(seen, record.clock_stopped(status), plan, obstacle)
@@ -68,6 +68,14 @@ def _with_route(seen: Observation, status: Status, plan: Plan, route: RouteSeen)
         return Decision(status, look_again=AT_ONCE, said=(Said("Resumed", "the rollout goes on"),))
     said = _pause_said(seen.status, status)
     return Decision(status, look_again=watching(status, plan), said=said)
+
+
+def _hands(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision | None:
+    """Answer weights that are not as they were left: somebody else's, or ours on some of several routes alone."""
+    if is_half_written(status, route):
+        return level(seen, status, plan)
+    override = find_override(seen.status, status, route)
+    return answer_override(seen, status, plan, route, override) if override is not None else None
 
 
 def _pause_said(before: Status, status: Status) -> tuple[Said, ...]:
@@ -103,4 +111,8 @@ def _problem(route: RouteSeen) -> Refusal:
 
 def _rules(rules: set[tuple[int, bool]]) -> str:
     beside = {True: " (with further backends)", False: ""}
-    return ", ".join(f"{rule}{beside[others]}" for rule, others in sorted(rules)) or "none"
+    named = (
+        (rule_name(rule) if rule >= RULES else str(rule), beside[others])
+        for rule, others in sorted(rules)
+    )
+    return ", ".join(f"{name}{further}" for name, further in named) or "none"

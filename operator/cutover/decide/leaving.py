@@ -12,7 +12,16 @@ from cutover.decide.decision import ClaimRoute, Decision, Hold, ReleaseClaim, Ro
 from cutover.decide.draining import ended
 from cutover.decide.looking import source_is_open
 from cutover.decide.observation import Observation, Refusal
-from cutover.decide.route import GoingBack, RouteGone, RouteSeen, RouteUnreadable, RuleWeights
+from cutover.decide.record import from_status
+from cutover.decide.route import (
+    RULES,
+    Claim,
+    GoingBack,
+    RouteGone,
+    RouteSeen,
+    RouteUnreadable,
+    RuleWeights,
+)
 from cutover.decide.transitions import MOVED
 from cutover.decide.weights import restored
 
@@ -45,7 +54,8 @@ def roll_back(seen: Observation, status: Status, alarm: Alarm) -> Decision:
             return _ended(seen, status, f"nothing to put back: {route.message}", said)
         case RouteUnreadable():
             trouble = Refusal(f"Route{route.reason}", route.message)
-            return _hindered(seen, status, trouble, said)
+            action = _back_as_far_as_seen(seen, status, route.seen)
+            return _hindered(seen, status, trouble, said, action)
         case None:
             return Decision(status, look_again=AT_ONCE, said=said)
 
@@ -58,18 +68,18 @@ def _with_plan(seen: Observation, status: Status) -> Status:
 
 
 def _claimed_by_us(seen: Observation) -> bool:
-    return isinstance(seen.route, RouteSeen) and claims.namesake(seen, seen.route.claim)
+    return isinstance(seen.route, RouteSeen) and claims.on_route(seen, seen.route)
 
 
 def _put_back(
     seen: Observation, status: Status, route: RouteSeen, said: tuple[Said, ...]
 ) -> Decision:
     other = claims.foreign(seen, route)
-    if other is not None:
+    if other is not None and not claims.on_route(seen, route):
         return _lost_to(seen, status, claims.in_use(other), said)
     original = claims.original_weights(seen, status)
     claim = claims.claim_for(seen, status, original or restored(route.rules, ()))
-    if route.claim is not None and not claims.namesake(seen, route.claim):
+    if route.every_claim and not claims.on_route(seen, route):
         return Decision(status, ClaimRoute(claim), look_again=AT_ONCE, said=said)
     if _is_back(route, original) and _claim_fits(seen, status, route):
         missing = _missing_rules(route, original)
@@ -77,15 +87,30 @@ def _put_back(
             return _hindered(seen, status, missing, said)
         message = status.rollback.message if status.rollback else "rolled back"
         return _ended(seen, status, message, said)
-    alarm = status.rollback
-    reason, why = (alarm.reason, alarm.message) if alarm else ("RollingBack", "")
-    claim = replace(claim, going_back=GoingBack(reason, why))
-    action = RollBack(original, claim, reason, why)
+    action = _roll_back_to(status, original, claim)
     if not seen.trouble:
         first = status.rollback is not None and status.rollback.decided_at == seen.now
         again = AT_ONCE if first else _again(status, seen.now)
         return Decision(status, action, look_again=again, said=said)
     return _hindered(seen, status, Refusal("NotWritten", seen.trouble), said, action)
+
+
+def _roll_back_to(status: Status, original: tuple[RuleWeights, ...], claim: Claim) -> RollBack:
+    alarm = status.rollback
+    reason, why = (alarm.reason, alarm.message) if alarm else ("RollingBack", "")
+    return RollBack(original, replace(claim, going_back=GoingBack(reason, why)), reason, why)
+
+
+def _back_as_far_as_seen(
+    seen: Observation, status: Status, route: RouteSeen | None
+) -> RollBack | Hold:
+    """Put back those of several routes that can be read: they do not wait for the others."""
+    if route is None or not status.original:
+        return Hold()
+    original = from_status(status.original)
+    if _is_back(route, original) and _claim_fits(seen, status, route):
+        return Hold()
+    return _roll_back_to(status, original, claims.claim_for(seen, status, original))
 
 
 def _is_back(route: RouteSeen, original: tuple[RuleWeights, ...]) -> bool:
@@ -94,15 +119,16 @@ def _is_back(route: RouteSeen, original: tuple[RuleWeights, ...]) -> bool:
 
 def _claim_fits(seen: Observation, status: Status, route: RouteSeen) -> bool:
     """Whether no other leader's raise can still arrive: it would test for another claim than is there."""
-    if route.claim is None:
+    if not route.every_claim:
         return route.claim_text is None
-    return claims.current(seen, status, route.claim)
+    return all(claims.current(seen, status, claim) for claim in route.every_claim)
 
 
 def _missing_rules(route: RouteSeen, original: tuple[RuleWeights, ...]) -> Refusal | None:
     """Say why it cannot be told whether everything is back: a rule no longer names both backends."""
     found = {rule.rule for rule in route.rules}
-    if route.problem is None or {rule.rule for rule in original} <= found:
+    meant = {rule.rule for rule in original if rule.rule // RULES not in route.gone}
+    if route.problem is None or meant <= found:
         return None
     return Refusal(route.problem_reason or "RouteUnusable", route.problem)
 
@@ -168,8 +194,8 @@ def _lost_to(
 
 
 def _left_behind(status: Status, trouble: Refusal) -> Said:
-    route = status.plan.traffic.route if status.plan else None
-    name = f"{route.kind} {route.name}" if route else "the route"
+    every = status.plan.traffic.every_route if status.plan else ()
+    name = " or ".join(f"{one.kind} {one.name}" for one in every) or "the route"
     weight = status.weights.declared
     share = "an unknown share" if weight is None else f"{weight:g} %"
     return Said(

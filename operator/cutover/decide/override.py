@@ -47,7 +47,7 @@ def find_override(before: Status, status: Status, route: RouteSeen) -> Override 
     expected = _expected(before, status, original)
     if _same(route.rules, expected):
         return None
-    pairs = _pairs(route.rules, expected)
+    pairs = _pairs(route.rules, _left_by_us(status, route) or expected)
     if any(_share(seen) < _share(want) - SAME for seen, want in pairs):
         kind = OverrideKind.LOWERED
     elif any(_share(seen) > _share(want) + SAME for seen, want in pairs):
@@ -55,6 +55,28 @@ def find_override(before: Status, status: Status, route: RouteSeen) -> Override 
     else:
         return None
     return Override(kind, route.last_manager or "somebody", route.highest)
+
+
+def is_half_written(status: Status, route: RouteSeen) -> bool:
+    """Whether a raise of ours reached only some of several routes: the process died between two of them.
+
+    Each shows what its own claim says was written, none less than it should, and they are not at one.
+    """
+    desired, original = status.weights.desired, from_status(status.original)
+    if not route.written or route.written != route.rules or not original:
+        return False
+    if desired is not None and shows(route.rules, original, desired):
+        return False
+    pairs = _pairs(route.rules, expected_weights(status))
+    return any(_share(seen) > _share(want) + SAME for seen, want in pairs) and not any(
+        _share(seen) < _share(want) - SAME for seen, want in pairs
+    )
+
+
+def _left_by_us(status: Status, route: RouteSeen) -> tuple[RuleWeights, ...]:
+    """What several routes' claims say was written last; nothing where weights of others are left standing."""
+    known = {rule.rule for rule in route.written} == {rule.rule for rule in route.rules}
+    return route.written if known and status.weights.standing is None else ()
 
 
 def expected_weights(status: Status) -> tuple[RuleWeights, ...]:

@@ -16,7 +16,7 @@ from cutover.api.sides import Profile
 from cutover.api.spec import Spec
 from cutover.api.status import Plan
 from cutover.api.steps import MOST_SHADOWS, Soak, Step, StepKind
-from cutover.api.traffic import ROUTERS
+from cutover.api.traffic import ROUTERS, TOGETHER
 from cutover.decide.applying import overridden
 from cutover.decide.draining import completion_refusal
 from cutover.decide.holdout import holdout_refusal
@@ -135,8 +135,31 @@ def _refusal(plan: Plan, namespace: str, metrics: Mapping[Profile, Tells]) -> Re
 
 def _route_refusal(plan: Plan) -> Refusal | None:
     if len(plan.traffic.routes) == 1:
-        return None
+        return _together_refusal(plan)
     return Refusal("InvalidSpec", f"spec.traffic must name exactly one route: {', '.join(ROUTERS)}")
+
+
+def _together_refusal(plan: Plan) -> Refusal | None:
+    """Say why these routes cannot be moved together."""
+    more = plan.traffic.additional_routes or ()
+    odd = next((n for n, one in enumerate(more) if len(one.routes) != 1), None)
+    if odd is not None:
+        where = f"spec.traffic.additionalRoutes[{odd}]"
+        return Refusal("InvalidSpec", f"{where} must name exactly one route: {', '.join(TOGETHER)}")
+    named = [(one.kind, one.name) for one in plan.traffic.every_route]
+    twice = next((one for one in named if named.count(one) > 1), None)
+    if twice is not None:
+        return Refusal(
+            "InvalidSpec",
+            f"spec.traffic names {twice[0]} {twice[1]} twice: take it out of additionalRoutes",
+        )
+    if more and any(step.shadow is not None for step in plan.steps):
+        return Refusal(
+            "InvalidSpec",
+            "requests are mirrored where one route alone is moved: remove the shadow steps, or"
+            " spec.traffic.additionalRoutes",
+        )
+    return None
 
 
 def _steps_refusal(steps: Sequence[Step]) -> Refusal | None:

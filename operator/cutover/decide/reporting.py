@@ -36,7 +36,14 @@ SOURCE_READY = "SourceReady"
 TOO_LITTLE = frozenset({"SourceNotReady", "SourceTooSmall", "SourceScaledDown"})
 """Why the source could not take everything back."""
 PASSING = frozenset(
-    {"NotAccepted", "NotWritten", "RouteUnreachable", "TrafficOverridden", *WAITS_FOR_ITSELF}
+    {
+        "NotAccepted",
+        "NotWritten",
+        "RouteUnreachable",
+        "TrafficOverridden",
+        "HalfWritten",
+        *WAITS_FOR_ITSELF,
+    }
 )
 """Troubles that usually go as they came; every other one needs a person."""
 

@@ -1,6 +1,16 @@
 """The route as one look sees it: its weights, its claim, and whether the gateway took it."""
 
 from dataclasses import dataclass
+from typing import Final
+
+RULES: Final = 128
+"""Most rules of one route. Of several routes that move together, rule R of route N (both from 0) is N * 128 + R."""
+
+
+def rule_name(rule: int) -> str:
+    """What a person calls a rule."""
+    route, number = divmod(rule, RULES)
+    return f"rule {number} of route {route + 1}" if route else f"rule {number} of the route"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +58,20 @@ class Claim:
     mirror: int = 0
     """Percent of the requests that we mirror to the target; 0: none. Written with the filters themselves, so
     that whoever comes next knows what to take away."""
+    written: tuple[RuleWeights, ...] = ()
+    """Of several routes: the weights that were written with the claim, so that a write that broke off between two
+    routes is told from somebody else's hand."""
 
     @property
     def owner(self) -> str:
         """``namespace/name`` of the rollout."""
         return f"{self.namespace}/{self.name}"
+
+
+def belongs_to_another(found: Claim, ours: Claim) -> bool:
+    """Whether a claim on a route is another rollout's, or that of a later leader."""
+    same = (found.cluster, found.namespace, found.name) == (ours.cluster, ours.namespace, ours.name)
+    return not same or (found.uid == ours.uid and found.epoch > ours.epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,19 @@ class RouteSeen:
         """Whether any filter of ours is there."""
         return any(one.percent for one in self.mirrors)
 
+    claims: tuple[Claim, ...] = ()
+    """Of several routes: every claim that is on them. ``claim`` is then the one that is the furthest behind, or
+    None where a route has none."""
+    written: tuple[RuleWeights, ...] = ()
+    """Of several routes: what the claims say was written; empty where one of them does not say."""
+    gone: frozenset[int] = frozenset()
+    """Of several routes: the numbers (from 0) of those that no longer exist."""
+
+    @property
+    def every_claim(self) -> tuple[Claim, ...]:
+        """All claims, of one route or of several."""
+        return self.claims or (() if self.claim is None else (self.claim,))
+
     @property
     def declared(self) -> float | None:
         """The target's share of the pair in percent; None when rules differ or nothing is declared."""
@@ -135,6 +167,8 @@ class RouteUnreadable:
     reason: str
     """Unreachable, Forbidden, Unauthorised, CredentialsMissing or CredentialsRefused."""
     message: str
+    seen: RouteSeen | None = None
+    """Of several routes: those that could be read, for a rollback must not wait for the others."""
 
 
 Route = RouteSeen | RouteGone | RouteUnreadable

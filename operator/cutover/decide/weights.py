@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import gcd, lcm
 
-from cutover.decide.route import RuleWeights
+from cutover.decide.route import RuleWeights, rule_name
 
 MAX_WEIGHT = 1_000_000
 """The largest weight that Gateway API allows on one backend."""
@@ -69,7 +69,7 @@ def inexpressible(
         total = rule.source + rule.target
         if total == 0:
             return (
-                f"rule {rule.rule} of the route sends nothing to either backend (both weights are 0):"
+                f"{rule_name(rule.rule)} sends nothing to either backend (both weights are 0):"
                 " give the source backend a weight, for example 100"
             )
         if rule.others == 0 and whole is None:
@@ -128,7 +128,7 @@ def _sentence(rule: RuleWeights, weight: int, weights: Sequence[int], largest: i
     total = rule.source + rule.target
     factor = lcm(*(100 // gcd(total * each, 100) for each in weights))
     problem = (
-        f"rule {rule.rule} of the route has other backends, and {weight} % of the two backends'"
+        f"{rule_name(rule.rule)} has other backends, and {weight} % of the two backends'"
         f" sum {total} is no whole number"
     )
     if factor * max(total, rule.others) > largest:

@@ -149,14 +149,11 @@ async def observe(
     owner = await _owner(route, identity, rollouts)
     workload = await _workload(thing, plan, adapters) if plan and want.workload else None
     reason, message = memory.latched or (None, "")
-    status = thing.status
-    if memory.trouble:
-        status = status.model_copy(update={"trouble": memory.trouble[:1024]})
     return Observation(
         now=now,
         identity=identity,
         commands=thing.commands,
-        status=status,
+        status=thing.status,
         status_lost=thing.status_lost,
         draft=thing.draft,
         route=route,
@@ -175,6 +172,7 @@ async def observe(
         target_reach=reach[1],
         latched=reason,
         latched_message=message,
+        trouble=memory.trouble[:1024],
     ), want
 
 
@@ -335,8 +333,9 @@ async def _workload(thing: Object, plan: Plan, adapters: Adapters) -> WorkloadSe
 
 async def _owner(route: Route | None, identity: Identity, rollouts: Rollouts) -> ClaimOwner | None:
     """Whether the rollout behind a foreign claim still exists, where that can be told."""
-    claim = route.claim if isinstance(route, RouteSeen) else None
-    if claim is None or claim.uid == identity.uid:
+    every = route.every_claim if isinstance(route, RouteSeen) else ()
+    claim = next((one for one in every if one.uid != identity.uid), None)
+    if claim is None:
         return None
     if claim.cluster != identity.cluster:
         return ClaimOwner(alive=None)

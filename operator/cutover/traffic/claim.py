@@ -1,5 +1,6 @@
 """PURE: the annotation by which a rollout says that it moves a route's weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from cutover.decide.observation import Identity
 from cutover.decide.route import Claim, GoingBack, RuleWeights
 
 MAX_TEXT = 4096
-"""Characters; sixteen rules with the largest weights need half of it."""
+"""Characters; sixteen rules with the largest weights, told twice, still fit."""
 MAX_MESSAGE = 512
 
 Weight = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -57,14 +58,11 @@ class _ClaimV1(_Strict):
     going_back: Annotated[_GoingBack | None, Field(alias="goingBack")] = None
     mirror: Annotated[int, Field(ge=1, le=100)] | None = None
     """Percent of the requests that are mirrored to the target; absent: none."""
+    written: Annotated[list[_Rule], Field(max_length=128)] | None = None
 
 
 def to_text(claim: Claim) -> str:
     """Write a claim as compact JSON; equal claims have equal texts."""
-    rules = [
-        _Rule(rule=each.rule, source=each.source, target=each.target, others=each.others)
-        for each in claim.original
-    ]
     back = claim.going_back
     return _ClaimV1(
         v=1,
@@ -74,8 +72,9 @@ def to_text(claim: Claim) -> str:
         uid=claim.uid,
         attempt=claim.attempt,
         epoch=claim.epoch,
-        original=rules,
         mirror=claim.mirror or None,
+        original=_told(claim.original),
+        written=_told(claim.written) or None,
         goingBack=back and _GoingBack(reason=back.reason, message=back.message[:MAX_MESSAGE]),
     ).model_dump_json(by_alias=True, exclude_none=True)
 
@@ -88,9 +87,6 @@ def from_text(text: str) -> Claim | Unreadable:
         read = _ClaimV1.model_validate_json(text)
     except ValidationError as error:
         return Unreadable(_why(text, error))
-    rules = tuple(
-        RuleWeights(each.rule, each.source, each.target, each.others) for each in read.original
-    )
     found = read.going_back
     back = GoingBack(found.reason, found.message) if found else None
     return Claim(
@@ -100,10 +96,22 @@ def from_text(text: str) -> Claim | Unreadable:
         uid=read.uid,
         attempt=read.attempt,
         epoch=read.epoch,
-        original=rules,
+        original=_read(read.original),
         going_back=back,
         mirror=read.mirror or 0,
+        written=_read(read.written or ()),
     )
+
+
+def _told(rules: Sequence[RuleWeights]) -> list[_Rule]:
+    return [
+        _Rule(rule=each.rule, source=each.source, target=each.target, others=each.others)
+        for each in rules
+    ]
+
+
+def _read(rules: Sequence[_Rule]) -> tuple[RuleWeights, ...]:
+    return tuple(RuleWeights(each.rule, each.source, each.target, each.others) for each in rules)
 
 
 def is_ours(claim: Claim | None, identity: Identity) -> bool:

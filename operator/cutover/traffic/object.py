@@ -78,6 +78,21 @@ class ObjectRouter:
             self._asked_at = float("-inf")  # whatever the watch shows, ask before the next try
         return _written(answer, self._needed(answer))
 
+    async def rehearse(
+        self, seen: RouteSeen, change: RouteChange, *, deadline: float = DEADLINE
+    ) -> WriteResult:
+        """Have the API server take a write without keeping it."""
+        if not isinstance(seen, ObjectSeen):
+            raise TypeError("rehearse() needs what its own look() returned")
+        operations = build_patch(seen, change, self._layout)
+        if isinstance(operations, str):
+            return NotWritten(str(Reason.REFUSED), operations)
+        query = {**MANAGER, "dryRun": "All"}
+        answer = await self._connection.patch(
+            self._path, operations, JSON_PATCH, query, deadline=deadline
+        )
+        return _written(answer, self._needed(answer))
+
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
         """Return a sentence naming the first weight that the route's numbers cannot express."""
         return inexpressible(seen.rules, weights, seen.whole, seen.largest)

@@ -14,6 +14,7 @@ DNS_ENDPOINT = {
     "sourceSetIdentifier": "onprem",
     "targetSetIdentifier": "gke",
 }
+HTTP_ROUTE: Json = {"name": "chat", "sourceBackend": {"name": "a"}, "targetBackend": {"name": "b"}}
 CONTOUR = {
     "profile": "Contour",
     "prometheus": {"address": "http://p", "matchers": {"job": "envoy"}},
@@ -34,7 +35,58 @@ def destinations(source: Json, target: Json) -> Json:
     return traffic(virtualService=VIRTUAL_SERVICE | both)
 
 
+def together(*more: Json, **first: Json) -> Json:
+    """Routes that are moved with the first."""
+    return spec(
+        {
+            "traffic": {"httpRoute": None, **(first or {"httpRoute": HTTP_ROUTE})}
+            | {"additionalRoutes": list(more)}
+        }
+    )
+
+
+def beside(kind: str, **changed: Json) -> Json:
+    return together({kind: HTTP_ROUTE | {"name": "embed"} | changed})
+
+
+TOGETHER: list[Case] = [
+    Case(
+        "an additional route of no kind, or of two",
+        "spec.traffic.additionalRoutes[]",
+        "name exactly one route in each entry: httpRoute, grpcRoute",
+        [together({}), together({"httpRoute": HTTP_ROUTE, "grpcRoute": HTTP_ROUTE})],
+        [beside("grpcRoute"), beside("httpRoute")],
+        "spec.traffic.additionalRoutes[]",
+    ),
+    Case(
+        "additional routes beside one that cannot be moved together with others",
+        "spec.traffic",
+        "only httpRoute, grpcRoute can be moved together with others",
+        [
+            together({"grpcRoute": HTTP_ROUTE}, dnsEndpoint=DNS_ENDPOINT),
+            together({"grpcRoute": HTTP_ROUTE}, virtualService=VIRTUAL_SERVICE),
+        ],
+        [
+            together({"grpcRoute": HTTP_ROUTE}, grpcRoute=HTTP_ROUTE | {"name": "first"}),
+            traffic(dnsEndpoint=DNS_ENDPOINT),
+        ],
+        "spec.traffic.additionalRoutes",
+    ),
+    *(
+        Case(
+            f"equal backends of an additional {kind}",
+            f"spec.traffic.additionalRoutes[].{kind}",
+            "sourceBackend and targetBackend name the same backend",
+            [beside(kind, targetBackend=HTTP_ROUTE["sourceBackend"])],
+            [beside(kind)],
+            f"spec.traffic.additionalRoutes[].{kind}",
+        )
+        for kind in ("httpRoute", "grpcRoute")
+    ),
+]
+
 ROUTES: list[Case] = [
+    *TOGETHER,
     Case(
         "equal destinations",
         "spec.traffic.virtualService",
