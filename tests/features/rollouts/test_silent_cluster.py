@@ -44,8 +44,8 @@ def test_a_rollback_is_as_fast_with_a_target_cluster_that_hangs(
             stage.wait_phase("RolledBack")
         proxy.pass_through()
     assert stage.targets == [0, 25, 0, 25, 0]
-    # Half a second is what the busiest machine takes off or adds; a request's deadline is five.
-    assert seconds["hangs"] < seconds["answers"] + 0.5, seconds
+    # A busy machine takes off or adds some of a second; the deadline of a request is five of them.
+    assert seconds["hangs"] < seconds["answers"] + 1, seconds
 
 
 def _rolled_back_after(stage: Stage) -> float:
