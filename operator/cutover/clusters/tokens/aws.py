@@ -33,10 +33,12 @@ class Aws:
     def __init__(
         self,
         http: httpx.AsyncClient,
+        beside: httpx.AsyncClient,
         environment: Mapping[str, str],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._http = http
+        self._beside = beside
         self._environment = environment
         self._now = now
         self._kept: dict[tuple[AwsKeys | None, str | None, str], Kept] = {}
@@ -105,7 +107,7 @@ class Aws:
         what = "the EKS Pod Identity agent"
         headers = {"Authorization": token} if token else {}
         url = self._environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
-        response = await ask(self._http, "GET", url, what, headers=headers)
+        response = await ask(self._beside, "GET", url, what, headers=headers)
         found = as_object(response)
         try:
             keys = AwsKeys(found["AccessKeyId"], found["SecretAccessKey"], found.get("Token"))

@@ -38,12 +38,14 @@ class Google:
     def __init__(
         self,
         http: httpx.AsyncClient,
+        beside: httpx.AsyncClient,
         environment: Mapping[str, str],
         *,
         iam: str = IAM,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._http = http
+        self._beside = beside
         self._environment = environment
         self._iam = iam
         self.token_uri = _TOKEN_URI
@@ -75,7 +77,8 @@ class Google:
         url = f"http://{host}/computeMetadata/v1/instance/service-accounts/default/token"
         what = f"Google's metadata server ({host})"
         query = f"{url}?scopes={','.join(SCOPES)}"
-        response = await ask(self._http, "GET", query, what, headers={"Metadata-Flavor": "Google"})
+        flavour = {"Metadata-Flavor": "Google"}
+        response = await ask(self._beside, "GET", query, what, headers=flavour)
         remedy = (
             "give the operator's service account an identity (Workload Identity Federation for GKE),"
             " or name a credentialsSecretRef"

@@ -20,8 +20,9 @@ class Issuer:
 
     def __init__(self, environment: Mapping[str, str], *, google_iam: str = IAM) -> None:
         self._http = client()
-        self.aws = Aws(self._http, environment)
-        self.google = Google(self._http, environment, iam=google_iam)
+        self._beside = client(proxied=False)
+        self.aws = Aws(self._http, self._beside, environment)
+        self.google = Google(self._http, self._beside, environment, iam=google_iam)
         self.entra = Entra(self._http, environment)
 
     async def issue(self, login: Login) -> Token:
@@ -37,5 +38,6 @@ class Issuer:
                 assert_never(never)
 
     async def aclose(self) -> None:
-        """Close the client."""
+        """Close the clients."""
         await self._http.aclose()
+        await self._beside.aclose()

@@ -13,9 +13,12 @@ DEADLINE = 5.0
 """Seconds for one request to a token server."""
 
 
-def client() -> httpx.AsyncClient:
-    """Open a client; proxies come from the environment, redirects are not followed."""
-    return httpx.AsyncClient(timeout=DEADLINE, follow_redirects=False)
+def client(*, proxied: bool = True) -> httpx.AsyncClient:
+    """Open a client; redirects are not followed.
+
+    ``proxied``: by the environment's proxies, which do not know what is beside us on the node.
+    """
+    return httpx.AsyncClient(timeout=DEADLINE, follow_redirects=False, trust_env=proxied)
 
 
 async def ask(
