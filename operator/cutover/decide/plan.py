@@ -320,7 +320,8 @@ def _namespace_refusal(plan: Plan, namespace: str) -> Refusal | None:
 
 def edited(plan: Plan, draft: Plan) -> bool:
     """Whether the draft differs in what evidence rests on: not in its author, nor in when it may go on."""
-    neutral = {"generation": 0, "operator_version": "", "attempt": 0, "windows": []}
+    author = {"generation": 0, "operator_version": "", "attempt": 0, "steps_omitted": None}
+    neutral = {**author, "windows": []}
     return plan.model_copy(update=neutral) != draft.model_copy(update=neutral)
 
 

@@ -8,7 +8,7 @@ import pytest
 from cutover.api.conditions import Condition
 from cutover.api.status import Phase, Plan, Status
 from cutover.decide.feasible import Pace, fitting_steps, foresee
-from cutover.decide.plan import resolve
+from cutover.decide.plan import edited, resolve
 from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, spec
 from tests.fakes.world import World
 
@@ -126,3 +126,9 @@ def test_a_rate_that_is_enough_is_told_once(rate: float) -> None:
     world = begun(rate)
     assert condition(world.status).status == "True"
     assert "TooFewRequests" not in [said.reason for _, said in world.events]
+
+
+def test_writing_the_default_steps_out_is_no_edit() -> None:
+    written = [step.model_dump(by_alias=True, exclude_none=True) for step in plan().steps]
+    assert plan(written).steps_omitted is None
+    assert not edited(plan(), plan(written))
