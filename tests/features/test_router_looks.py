@@ -4,6 +4,8 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -18,13 +20,15 @@ from tests.features.subject_route import (
     MINE,
     PAIR,
     Make,
+    Subject,
     accepted,
     change,
     rule,
     settled,
     subjects,
 )
-from tests.lab import Cluster, Lab, Slot
+from tests.lab import Cluster, Lab, Slot, parts
+from tests.lab.routes import wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -78,19 +82,60 @@ async def test_a_gateway_that_does_not_exist_never_accepts(make: Make) -> None:
     assert (seen.accepted, seen.acceptance) == (False, "Gateway nowhere has not answered yet")
 
 
-async def test_a_backend_of_another_kind(make: Make) -> None:
-    backend = {"group": "gateway.envoyproxy.io", "kind": "Backend"}
+OTHER_KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "service-import-crds": (
+        "multicluster.x-k8s.io/v1alpha1 ServiceImport serviceimports",
+        {"type": "ClusterSetIP", "ports": [{"port": 80, "protocol": "TCP"}]},
+    ),
+    "inference-crds": (
+        "inference.networking.k8s.io/v1 InferencePool inferencepools",
+        {
+            "selector": {"matchLabels": {"app": "vllm"}},
+            "targetPorts": [{"number": 8000}],
+            "endpointPickerRef": {"name": "picker", "port": {"number": 9002}},
+        },
+    ),
+    "envoy-gateway-crds": (
+        "gateway.envoyproxy.io/v1alpha1 Backend backends",
+        {"endpoints": [{"fqdn": {"hostname": "chat.gke.example", "port": 443}}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("part", OTHER_KINDS)
+async def test_backends_of_other_kinds_with_their_own_definitions(make: Make, part: str) -> None:
+    """A Service of the same name, in another rule, is another backend."""
+    served, spec = OTHER_KINDS[part]
+    version, kind, plural = served.split()
+    group = version.partition("/")[0]
+    backend = {"group": group, "kind": kind}
     subject = make(sourceBackend={"name": "a", **backend}, targetBackend={"name": "b", **backend})
+    cluster = subject.cluster
+    cluster.kubectl("apply", "--server-side", f"--filename={parts.ensure([part])[part]}")
+    wait_for(partial(cluster.is_established, f"{plural}.{group}"), plural, 30)
+    for name in ("a", "b"):
+        document = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        path = f"/apis/{version}/namespaces/{subject.namespace}/{plural}"
+        cluster.call("POST", path, document)
+    await moves_only(subject, backend)
+
+
+async def test_backends_of_a_kind_that_only_a_cloud_serves(make: Make) -> None:
+    backend = {"group": "net.gke.io", "kind": "ServiceImport"}
+    subject = make(sourceBackend={"name": "a", **backend}, targetBackend={"name": "b", **backend})
+    await moves_only(subject, backend)
+
+
+async def moves_only(subject: Subject, backend: dict[str, str]) -> None:
     subject.create(
-        rule({"name": "a"}),
+        rule({"name": "a", "weight": 1}, {"name": "b", "weight": 0}),
         rule({"name": "a", "weight": 100, **backend}, {"name": "b", "weight": 0, **backend}),
     )
     seen = await subject.look()
     assert (seen.rules, seen.problem) == ((RuleWeights(1, 100, 0),), None)
-    wanted = RouteChange((RuleWeights(1, 90, 10),), MINE, pinned=False)  # Contour writes its status
-    written = await subject.router.write(seen, wanted)
-    assert isinstance(written, Written)
-    assert subject.weights() == [1, 90, 10]
+    for target in (10, 100, 0):
+        await subject.write(RouteChange((RuleWeights(1, 100 - target, target),), MINE))
+        assert subject.weights() == [1, 0, 100 - target, target]
 
 
 async def test_a_rule_that_names_the_source_alone(make: Make) -> None:
