@@ -12,6 +12,8 @@ from cutover.decide.route import Claim, GoingBack, RuleWeights
 MAX_TEXT = 4096
 """Characters; sixteen rules with the largest weights, told twice, still fit."""
 MAX_MESSAGE = 512
+LAST_RULE = 127
+"""The largest index of a rule."""
 
 Weight = Annotated[int, Field(ge=0, le=1_000_000)]
 Text = Annotated[str, Field(min_length=1, max_length=253)]
@@ -29,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class _Rule(_Strict):
-    rule: Annotated[int, Field(ge=0, le=127)]
+    rule: Annotated[int, Field(ge=0, le=LAST_RULE)]
     source: Weight
     target: Weight
     others: Annotated[int, Field(ge=0, le=16_000_000)] = 0

@@ -1,14 +1,19 @@
 """PURE: an object as its API server sent it becomes what the decision sees."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cutover.api import CLAIM
 from cutover.decide.route import RouteSeen
-from cutover.traffic.claim import Unreadable, from_text
+from cutover.decide.weights import MAX_WEIGHT
+from cutover.traffic.claim import LAST_RULE, Unreadable, from_text
 from cutover.traffic.layout import Layout, Object, Place, Problem, last_manager
 from cutover.traffic.mirroring import NO_MIRRORING, Mirroring
 
 CLAIM_UNREADABLE = "ClaimUnreadable"
+TOO_MUCH = "TooMuchForAClaim"
+MOST_RULES = 32
+"""Their numbers have to fit into the claim, which holds what a rollback writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ def see(thing: Object, layout: Layout) -> ObjectSeen:
     """Read weights, claim, acceptance and the newest writer."""
     metadata = thing["metadata"]
     found = layout.find(thing)
-    problem = found.problem
+    problem = found.problem or _beyond(found.places)
     text = (metadata.get("annotations") or {}).get(CLAIM)
     claim = None if text is None else from_text(text)
     if isinstance(claim, Unreadable):
@@ -57,6 +62,26 @@ def see(thing: Object, layout: Layout) -> ObjectSeen:
         mirror_refusal=mirroring.refused(claimed),
         mirroring=mirroring,
     )
+
+
+def _beyond(places: Sequence[Place]) -> Problem | None:
+    """What no claim could hold must not be moved: a rollback would not know where to go back to."""
+    if len(places) > MOST_RULES or any(place.rule > LAST_RULE for place in places):
+        return Problem(
+            TOO_MUCH,
+            f"{len(places)} rules name both backends, the last is rule {places[-1].rule}: at most {MOST_RULES}"
+            f" rules, none after rule {LAST_RULE}, are moved by one rollout; list fewer in its rules",
+        )
+    for place in places:
+        one = place.weights
+        numbers = (one.source, one.target, one.others)
+        if min(numbers) < 0 or max(numbers) > MAX_WEIGHT:
+            return Problem(
+                TOO_MUCH,
+                f"rule {place.rule} has the weights {one.source} and {one.target}, and {one.others} on other"
+                f" backends: use numbers from 0 to {MAX_WEIGHT} with the same ratio",
+            )
+    return None
 
 
 def _unreadable(metadata: Object, layout: Layout, claim: Unreadable) -> Problem:

@@ -15,9 +15,10 @@ from cutover.api import CLAIM
 from cutover.decide.route import Claim, RuleWeights
 from cutover.decide.weights import inexpressible, restored, weights_at
 from cutover.ports import RouteChange
+from cutover.traffic.claim import from_text, to_text
 from cutover.traffic.layout import Layout
 from cutover.traffic.patch import build_patch
-from cutover.traffic.seen import ObjectSeen, see
+from cutover.traffic.seen import MOST_RULES, ObjectSeen, see
 from tests.fakes.routers import ALB, ROUTED, Json, Routed, bytes_of, record
 
 CLAIMED = Claim("cl", "ns", "chat", "u", 1, 3, ())
@@ -242,6 +243,31 @@ def test_an_httpproxy_without_weights_is_even_traffic_and_refused() -> None:
     seen = changed("contourHTTPProxy", *weights)
     assert seen.problem_reason == "WeightsUnset"
     assert "which Contour reads as even traffic" in str(seen.problem)
+
+
+@pytest.mark.parametrize("value", [-1, 1_000_001, 2**40])
+@pytest.mark.parametrize("kind", ["httpRoute", "contourHTTPProxy", "traefikService", "patch"])
+def test_numbers_that_no_claim_can_hold_are_refused(kind: str, value: int) -> None:
+    entry = changed(kind).places[0].sources[0]
+    seen = changed(kind, ("replace", entry.pointer, value))
+    assert seen.problem_reason in ("TooMuchForAClaim", "ScaleDiffers")
+
+
+def test_more_rules_than_a_claim_can_hold_are_refused() -> None:
+    route = ROUTED["contourHTTPProxy"].document["spec"]["routes"][0]
+    for count, reason in ((32, None), (33, "TooMuchForAClaim"), (200, "TooMuchForAClaim")):
+        seen = changed("contourHTTPProxy", ("replace", "/spec/routes", [route] * count))
+        assert seen.problem_reason == reason
+    few = [{"services": []}] * 128 + [route]
+    assert "none after rule 127" in str(
+        changed("contourHTTPProxy", ("replace", "/spec/routes", few)).problem
+    )
+
+
+def test_the_claim_of_the_most_rules_with_the_largest_numbers_can_be_read() -> None:
+    largest = tuple(RuleWeights(96 + n, 1_000_000, 0, 1_000_000) for n in range(MOST_RULES))
+    claim = replace(CLAIMED, original=largest)
+    assert from_text(to_text(claim)) == claim
 
 
 def test_a_mirror_of_an_httpproxy_is_neither_target_nor_other() -> None:
