@@ -31,7 +31,7 @@ _EDITS = "    status, plan, refusal = _with_edits(seen, status, plan)\n"
 _INTENT_FIRST = """\
     if not _intent_is_stored(seen, status):
         return Decision(status, look_again=AT_ONCE)
-"""
+    original"""
 _STEP_BEGINS = (
     '    return Decision(status, look_again=AT_ONCE, said=(Said("StepBegun", message),))\n'
 )
@@ -81,7 +81,7 @@ LAWS = (
         "the route is raised before the intent is stored",
         "stepping.py",
         (
-            (_INTENT_FIRST + "    original", "    original"),
+            (_INTENT_FIRST, "    original"),
             (
                 _STEP_BEGINS,
                 _STEP_RAISES,
@@ -233,13 +233,6 @@ LAWS = (
         "share.py",
         "        return 100.0 * copies / (100.0 + copies)\n",
         "        return float(copies)\n",
-    ),
-    one_change(
-        "decide/shadowing",
-        "a mirror is written on an intent that is not stored",
-        "stepping.py",
-        _INTENT_FIRST + "    if not may_raise",
-        "    if not may_raise",
     ),
     one_change(
         "decide/delivering",
