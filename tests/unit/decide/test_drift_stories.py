@@ -112,3 +112,17 @@ def test_other_prompts_hold_what_is_compared_until_they_are_alike() -> None:
     made.sides.target.prompts = SHORT
     made.run(HOUR, until=lambda: over(made))
     assert made.status.phase == "Completed"
+
+
+def test_at_100_other_prompts_hold_nothing_and_answers_are_compared_with_the_sources_last() -> None:
+    """Whose prompts should they be compared with? People ask other things at other times of the day."""
+    made = world()
+    made.run(HOUR, until=lambda: made.status.weights.applied == 100)
+    made.sides.target.prompts = LONG
+    reasons: set[str] = set()
+    made.watchers.append(lambda now: reasons.update(gate.reason for gate in now.status.gates))
+    made.run(HOUR, until=lambda: over(made))
+    assert made.status.phase == "Completed"
+    assert "InputMixDiffers" not in reasons
+    judged = [gate.judged for gate in made.status.gates if gate.judged is not None]
+    assert ["the source's last" in one.message for one in judged] == [True]

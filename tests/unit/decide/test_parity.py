@@ -269,3 +269,20 @@ def test_what_the_status_keeps_is_bounded_and_holds_no_content() -> None:
     assert len(str(kept)) < 2000
     assert len(kept["examples"]) <= 8
     assert Status.model_validate(one.rollouts.status).gates[0].replay is not None
+
+
+def test_guards_rest_while_golden_inputs_are_asked_and_wake_with_the_first_weight() -> None:
+    """Nothing of ours is on the target yet: what fails there is somebody else's, or the asking's own."""
+    one = world(({"weight": 10}, {"pause": {"duration": "10m"}}, {"weight": 100}))
+    one.run(20.0)
+    one.sides.target.probed = Probe(Outcome.FAILED, "connection refused")
+    one.run(60.0)
+    assert one.status.phase == "Progressing"
+    assert weights_written(one) == []
+    one.sides.target.probed = ANSWERS
+    one.run(timedelta(minutes=3))
+    assert weights_written(one)[0] == 10
+    one.sides.target.probed = Probe(Outcome.FAILED, "connection refused")
+    one.run(60.0)
+    assert one.status.rollback is not None
+    assert one.status.rollback.reason == "FailedProbes"
