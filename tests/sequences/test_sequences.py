@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sequences.predictions import SCENARIOS
+from tests.sequences.endings import SCENARIOS
 
 GOLDEN = Path(__file__).parent / "golden"
 
