@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 OF_THE_ATTEMPT: Final = ("attempt", "paused", "abort", "approved")
 """What people said about the one that went there."""
+NO_SIDE: Final = "targetGroup"
+"""AWS's word for a set of servers, on whichever side it is."""
 BACK: Final = "-back"
 LONGEST: Final = 253
 
@@ -123,6 +125,8 @@ def exchanged(value: Any) -> Any:
 
 
 def _counterpart(key: str) -> str:
+    if key.startswith(NO_SIDE):
+        return key
     for mine, other in (("source", "target"), ("target", "source")):
         rest = key.removeprefix(mine)
         if rest != key and (not rest or rest[0].isupper()):

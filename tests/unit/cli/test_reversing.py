@@ -36,6 +36,14 @@ def test_backends_and_matchers_change_places() -> None:
     assert turned["gateway"] == {"targetMatchers": {"x": "1"}, "sourceMatchers": {"x": "2"}}
 
 
+def test_a_target_group_of_aws_is_no_side() -> None:
+    alb = {"sourceBackend": {"targetGroupARN": "a"}, "targetBackend": {"serviceName": "b"}}
+    assert exchanged(alb) == {
+        "targetBackend": {"targetGroupARN": "a"},
+        "sourceBackend": {"serviceName": "b"},
+    }
+
+
 def test_a_gates_results_change_places_and_its_limits_do_not() -> None:
     gates = [
         {"name": "g", "holdout": {"results": {"source": "a", "target": "b"}, "maxDelta": "1%"}}
