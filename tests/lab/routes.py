@@ -194,11 +194,13 @@ class WeightLog:
     def __init__(self, cluster: Cluster, path: str, source: str, target: str) -> None:
         self.changes: list[Change] = []
         self.writes = 0
-        """Versions of the object seen after the first, including those that kept the weights."""
+        """Versions of the object seen after the first, including those that kept the weights; what the gateway
+        writes into its status is none."""
         self._cluster = cluster
         self._path = path
         self._names = (source, target)
         self._version = ""
+        self._content: object = None
         self._task: Future[None] | None = None
 
     @property
@@ -237,8 +239,12 @@ class WeightLog:
         self.stop()
 
     def _see(self, route: dict[str, Any]) -> None:
-        self._version = route["metadata"]["resourceVersion"]
-        self.writes += 1
+        meta = route["metadata"]
+        self._version = meta["resourceVersion"]
+        content = (meta.get("generation"), meta.get("annotations"), meta.get("labels"))
+        if content != self._content:
+            self._content = content
+            self.writes += 1
         weights = weights_of(route, *self._names)
         if not self.changes or self.changes[-1].weights != weights:
             self.changes.append(Change(time.time(), *weights))
