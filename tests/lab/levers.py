@@ -42,6 +42,8 @@ class Levers:
     xid: int | None = None
     """Last XID error of the server's GPU, as the DCGM exporter tells it (0: it never had one); None: nothing is
     told of a GPU."""
+    places: int = 256
+    """Requests that are served at a time; more than that count as waiting, and their answers take no longer."""
     model: str = "tiny"
     version: str = "0.33.0"
     max_model_len: int = 2048

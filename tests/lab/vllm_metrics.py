@@ -96,6 +96,7 @@ class Metrics:
         self._created = time.time()
         self._labels: Labels = {}
         self._xid: int | None = None
+        self._places = levers.places
         self.running = 0
         self.prompt_tokens = 0
         self.generation_tokens = 0
@@ -116,7 +117,7 @@ class Metrics:
         named = {"engine": "0", "model_name": levers.model}
         self._labels = {levers.rename.get(name, name): value for name, value in named.items()}
         self._labels |= levers.labels
-        self._xid = levers.xid
+        self._xid, self._places = levers.xid, levers.places
         for histogram in (*self.latencies.values(), *self.sizes.values()):
             histogram.relabelled()
 
@@ -149,14 +150,14 @@ class Metrics:
             yield sample(name, gpu, self._xid)
 
     def _gauges(self) -> Iterator[str]:
-        labels, running = self._labels, min(self.running, MAX_RUNNING)
+        labels, running = self._labels, min(self.running, self._places)
         waiting = self.running - running
         for name, value, help_text in (
             ("num_requests_running", running, "Number of requests in model execution batches."),
             ("num_requests_waiting", waiting, "Number of requests waiting to be processed."),
             (
                 "kv_cache_usage_perc",
-                running / MAX_RUNNING,
+                running / self._places,
                 "KV-cache usage. 1 means 100 percent usage.",
             ),
         ):
@@ -207,10 +208,6 @@ class Metrics:
         yield header(f"{name}_created", "gauge", _HTTP_SECONDS)
         for (handler, method), histogram in self.http_seconds.items():
             yield histogram.created(name, {"handler": handler, "method": method})
-
-
-MAX_RUNNING = 256
-"""Beyond that many, requests count as waiting."""
 
 
 def header(name: str, kind: str, help_text: str) -> str:

@@ -135,3 +135,17 @@ def test_a_kv_cache_that_stays_too_full_rolls_back_where_that_is_asked_for(stage
     rollback = stage.status["rollback"]
     assert rollback["reason"] == "KvCache"
     assert "more than 4 % has been for 1" in rollback["message"]
+
+
+def test_a_queue_that_stays_too_long_rolls_back_where_that_is_asked_for(stage: Stage) -> None:
+    """Some thirty requests in flight for two places; none of them fails, and every gate is content."""
+    asyncio.run(stage.slot.target.set(ttft=0.8, places=2))
+    stage.begin(
+        steps=[{"weight": 25}, {"pause": {"duration": "10m"}}, {"weight": 100}],
+        guards={"queue": {"maxWaitingPerReplica": 5, "sustained": "10s"}},
+    )
+    stage.wait_weight(25)
+    stage.wait_phase("RolledBack")
+    rollback = stage.status["rollback"]
+    assert rollback["reason"] == "Queue"
+    assert stage.targets == [0, 25, 0]
