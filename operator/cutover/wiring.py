@@ -162,7 +162,7 @@ class PooledAdapters:
         key = (namespace, holder.split("/", 1)[1])
         routers = [self._router(connection, place, one, key, made) for one in layouts]
         made.end_watch = partial(_each, [end for _, end in routers])
-        names = [f"{one.kind.name} {one.name}" for one in layouts]
+        names = [f"{one.kind.name} {one.wanted.name}" for one in layouts]
         several = SeveralRouters([one for one, _ in routers], names) if len(routers) > 1 else None
         made.router = several or routers[0][0]
         made.traffic = plan.traffic
@@ -173,7 +173,10 @@ class PooledAdapters:
     ) -> tuple[ObjectRouter, Callable[[], None]]:
         """One route, watched; and what ends the watch."""
         watch, end = self._watches.subscribe(
-            connection, layout.kind.collection(place), layout.name, lambda: self._heard(key, made)
+            connection,
+            layout.kind.collection(place),
+            layout.wanted.name,
+            lambda: self._heard(key, made),
         )
         return ObjectRouter(connection, place, layout, watch), end
 

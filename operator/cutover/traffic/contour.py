@@ -9,13 +9,11 @@ from functools import partial
 from typing import Any, Final
 
 from cutover.api.proxies import ContourHttpProxy, ServiceRef
-from cutover.decide.route import RuleWeights
 from cutover.traffic.conditions import condition_refusal
 from cutover.traffic.layout import (
     Found,
     Kind,
     Object,
-    Operation,
     Place,
     Problem,
     pointer,
@@ -38,16 +36,6 @@ class HttpProxyLayout:
     kind = _KIND
     owned = ("f:spec", "f:routes")
 
-    @property
-    def name(self) -> str:
-        """Name of the HTTPProxy."""
-        return self.wanted.name
-
-    @property
-    def field(self) -> str:
-        """Where a spec names it."""
-        return self.wanted.field
-
     def find(self, seen: Object) -> Found:
         """Read the routes that name both Services, and Contour's condition Valid."""
         routes = (seen.get("spec") or {}).get("routes") or ()
@@ -59,7 +47,9 @@ class HttpProxyLayout:
             _wanted(self.wanted.source_backend, "sourceBackend"),
             _wanted(self.wanted.target_backend, "targetBackend"),
         )
-        spelling = Spelling(self.field, "services", ("name", "port"), absent=0, is_copy=_is_mirror)
+        spelling = Spelling(
+            self.wanted.field, "services", ("name", "port"), absent=0, is_copy=_is_mirror
+        )
         places, problem = find_places(rules, sides, spelling, self.wanted.rules)
         refused = condition_refusal(seen, "Valid", "Contour")
         mirroring = self._mirroring(routes, places)
@@ -75,9 +65,7 @@ class HttpProxyLayout:
                 return Mirroring(refusal=f"{why}: remove it, or the shadow steps")
         return Mirroring(tuple(_spot(one.rule, routes[one.rule], target) for one in places))
 
-    def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
-        """Write both weights."""
-        return weights_written(place, wanted)
+    numbers = staticmethod(weights_written)
 
 
 def _wanted(service: ServiceRef, field: str) -> Wanted:

@@ -79,16 +79,6 @@ class DnsEndpointLayout:
     )
     owned = ("f:spec", "f:endpoints")
 
-    @property
-    def name(self) -> str:
-        """Name of the DNSEndpoint."""
-        return self.wanted.name
-
-    @property
-    def field(self) -> str:
-        """Where a spec names it."""
-        return self.wanted.field
-
     def find(self, seen: Object) -> Found:
         """Read the records that are meant, how long caches keep them, and whether external-dns has read them."""
         records = tuple(_records(seen, self.wanted))

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutover.api.routes import BackendRef, GatewayRoute
-from cutover.decide.route import RuleWeights
 from cutover.traffic.acceptance import refusal
 from cutover.traffic.layout import (
     Found,
     Kind,
     Object,
-    Operation,
     Place,
     Problem,
     weights_written,
@@ -36,16 +34,6 @@ class GatewayLayout:
     wanted: GatewayRoute
     owned = ("f:spec", "f:rules")
 
-    @property
-    def name(self) -> str:
-        """Name of the route."""
-        return self.wanted.name
-
-    @property
-    def field(self) -> str:
-        """Where a spec names it."""
-        return self.wanted.field
-
     def find(self, seen: Object) -> Found:
         """Read the rules that name both backends, and what every parent says of the route."""
         rules = (seen.get("spec") or {}).get("rules") or ()
@@ -59,9 +47,7 @@ class GatewayLayout:
         mirroring = Mirroring(filters, coarse=ignores_percent(seen))
         return Found(places, problem, refusal(seen), mirroring=mirroring)
 
-    def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
-        """Write both weights."""
-        return weights_written(place, wanted)
+    numbers = staticmethod(weights_written)
 
 
 def gateway_layout(wanted: GatewayRoute) -> GatewayLayout:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cutover.api.proxies import AlbIngress, AlbTargetGroup, NginxCanary
-from cutover.decide.route import RuleWeights
 from cutover.traffic.layout import (
     BACKEND_NOT_FOUND,
     BACKEND_REPEATED,
@@ -16,7 +15,6 @@ from cutover.traffic.layout import (
     Found,
     Kind,
     Object,
-    Operation,
     Place,
     Problem,
     pointer,
@@ -38,16 +36,6 @@ class AlbLayout:
 
     wanted: AlbIngress
     kind = _KIND
-
-    @property
-    def name(self) -> str:
-        """Name of the Ingress."""
-        return self.wanted.name
-
-    @property
-    def field(self) -> str:
-        """Where a spec names it."""
-        return self.wanted.field
 
     @property
     def owned(self) -> Sequence[str]:
@@ -91,9 +79,7 @@ class AlbLayout:
         whole = (place,) if sources and targets else ()
         return Found(whole, self._problem(place), largest=LARGEST)
 
-    def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
-        """Exchange the digits of both weights in the annotation."""
-        return weights_written(place, wanted)
+    numbers = staticmethod(weights_written)
 
     def _problem(self, place: Place) -> Problem | None:
         for entries, one, side in (
@@ -104,13 +90,13 @@ class AlbLayout:
                 return Problem(
                     BACKEND_NOT_FOUND,
                     f"the annotation {self._annotation} names no {one}: add it to its target groups with"
-                    f" weight 0, or correct {self.field}.{side}",
+                    f" weight 0, or correct {self.wanted.field}.{side}",
                 )
             if len(entries) > 1:
                 return Problem(
                     BACKEND_REPEATED,
                     f"the annotation {self._annotation} names {one} {len(entries)} times: keep one, or give"
-                    f" the port in {self.field}.{side}.servicePort",
+                    f" the port in {self.wanted.field}.{side}.servicePort",
                 )
         return None
 
@@ -118,7 +104,7 @@ class AlbLayout:
         what = "has no annotation" if text is None else "has no target groups in its annotation"
         return Problem(
             BACKEND_NOT_FOUND,
-            f"Ingress {self.name} {what} {self._annotation}: write there a forward action whose"
+            f"Ingress {self.wanted.name} {what} {self._annotation}: write there a forward action whose"
             " forwardConfig.targetGroups name both backends with weights",
         )
 
@@ -138,16 +124,6 @@ class NginxLayout:
     kind = _KIND
     owned = ("f:metadata", "f:annotations", f"f:{_NGINX}-weight")
 
-    @property
-    def name(self) -> str:
-        """Name of the canary Ingress."""
-        return self.wanted.name
-
-    @property
-    def field(self) -> str:
-        """Where a spec names it."""
-        return self.wanted.field
-
     def find(self, seen: Object) -> Found:
         """Read the canary's weight and of how much it is one."""
         annotations = seen["metadata"].get("annotations") or {}
@@ -157,8 +133,8 @@ class NginxLayout:
                 (),
                 Problem(
                     BACKEND_NOT_FOUND,
-                    f'Ingress {self.name} is no canary: annotate it with {_NGINX}: "true", or name in'
-                    f" {self.field}.name the second Ingress, which leads to the target",
+                    f'Ingress {self.wanted.name} is no canary: annotate it with {_NGINX}: "true", or name in'
+                    f" {self.wanted.field}.name the second Ingress, which leads to the target",
                 ),
             )
         target = number_at(seen, _at(f"{_NGINX}-weight"))
@@ -168,7 +144,7 @@ class NginxLayout:
                 (),
                 Problem(
                     NUMBER_MISSING,
-                    f"Ingress {self.name} needs numbers in {_NGINX}-weight (now"
+                    f"Ingress {self.wanted.name} needs numbers in {_NGINX}-weight (now"
                     f" {annotations.get(f'{_NGINX}-weight')}) and {_NGINX}-weight-total (now {total}), the first"
                     ' not above the second: write "0" and "100"',
                 ),
@@ -181,9 +157,7 @@ class NginxLayout:
         entry = Entry(target.pointer, target.weight, tests, target.text, target.span)
         return Found((Place(0, (), (entry,), rest=whole - target.weight),), whole=whole)
 
-    def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
-        """Write the canary's weight."""
-        return weights_written(place, wanted)
+    numbers = staticmethod(weights_written)
 
 
 def _at(annotation: str) -> str:

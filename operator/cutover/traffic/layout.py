@@ -118,12 +118,8 @@ class Found:
     """Where copies of requests are sent to the target, for each of the places; None: this kind cannot mirror."""
 
 
-class Layout(Protocol):
-    """One kind of object that splits traffic by weights, and the two backends that are meant in it."""
-
-    @property
-    def kind(self) -> Kind:
-        """What to ask the API server for."""
+class Wanted(Protocol):
+    """What a spec says of a route of any kind."""
 
     @property
     def name(self) -> str:
@@ -132,6 +128,18 @@ class Layout(Protocol):
     @property
     def field(self) -> str:
         """Where a spec names it: ``spec.traffic.httpRoute``."""
+
+
+class Layout(Protocol):
+    """One kind of object that splits traffic by weights, and the two backends that are meant in it."""
+
+    @property
+    def kind(self) -> Kind:
+        """What to ask the API server for."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the spec names: the object, and the two backends meant in it."""
 
     @property
     def owned(self) -> Owned:

@@ -136,14 +136,14 @@ class ObjectRouter:
 
     def own_echo(self) -> RouteSeen | None:
         """Return the watch's newest copy if its weights are those that we wrote."""
-        cached = self._watch.cached(self._layout.name) if self._watch is not None else None
+        cached = self._watch.cached(self._layout.wanted.name) if self._watch is not None else None
         if cached is None or not self._is_ours(cached):
             return None
         return see(cached, self._layout)
 
     @property
     def _path(self) -> str:
-        return f"{self._layout.kind.collection(self._namespace)}/{self._layout.name}"
+        return f"{self._layout.kind.collection(self._namespace)}/{self._layout.wanted.name}"
 
     def _needed(self, answer: Answer) -> str:
         """Say what to grant where that is what is missing."""
@@ -159,7 +159,7 @@ class ObjectRouter:
     def _from_watch(self) -> Mapping[str, Any] | None:
         if self._watch is None or self._clock() - self._asked_at > MOST_TRUST:
             return None
-        cached = self._watch.cached(self._layout.name)
+        cached = self._watch.cached(self._layout.wanted.name)
         if cached is None or not _is_as_new(cached["metadata"]["resourceVersion"], self._newest):
             return None
         return cached
@@ -169,8 +169,8 @@ class ObjectRouter:
             return RouteUnreadable(str(failed.reason), failed.message + self._needed(failed))
         if failed.from_api_server:
             return RouteGone(
-                f"{self._layout.kind.name} {self._namespace}/{self._layout.name} does not exist in the"
-                f" {self._connection.name}: create it, or correct {self._layout.field}.name"
+                f"{self._layout.kind.name} {self._namespace}/{self._layout.wanted.name} does not exist in the"
+                f" {self._connection.name}: create it, or correct {self._layout.wanted.field}.name"
             )
         return await self._without_kind(failed, deadline)
 

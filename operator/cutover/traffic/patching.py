@@ -6,7 +6,6 @@ from itertools import takewhile
 from typing import Any
 
 from cutover.api.patching import PatchAcceptance, PatchRoute, WeightNumber
-from cutover.decide.route import RuleWeights
 from cutover.traffic.conditions import condition_refusal
 from cutover.traffic.layout import (
     BACKEND_NOT_FOUND,
@@ -14,7 +13,6 @@ from cutover.traffic.layout import (
     Found,
     Kind,
     Object,
-    Operation,
     Place,
     Problem,
     weights_written,
@@ -40,16 +38,6 @@ class PatchLayout:
     kind: Kind
 
     @property
-    def name(self) -> str:
-        """Name of the object."""
-        return self.wanted.name
-
-    @property
-    def field(self) -> str:
-        """Where a spec names it."""
-        return self.wanted.field
-
-    @property
     def owned(self) -> Sequence[str]:
         """The way to the target's number, as far as it leads through no list."""
         parts = parts_of(self.wanted.inside or self.wanted.target.pointer)
@@ -70,9 +58,7 @@ class PatchLayout:
         refused = "" if self.wanted.accepted is None else _refusal(seen, self.wanted.accepted)
         return Found((place,), self._mismatch(place), refused, whole)
 
-    def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
-        """Write the numbers as they stand there."""
-        return weights_written(place, wanted)
+    numbers = staticmethod(weights_written)
 
     def _number(self, seen: Object, wanted: WeightNumber, side: str) -> Entry | Problem:
         inside = self.wanted.inside
@@ -82,13 +68,13 @@ class PatchLayout:
         else:
             entry = number_inside(seen, inside, parts_of(wanted.pointer))
             within = parsed(value_at(seen, parts_of(inside)))
-        where = f"{self.kind.name} {self.name}"
+        where = f"{self.kind.name} {self.wanted.name}"
         if entry is None:
             return Problem(
                 NUMBER_MISSING,
                 f"{where} has no whole number at {wanted.pointer}{f' in {inside}' if inside else ''}: write one"
                 f" there{', 0 for the target,' if side == 'target' else ''} or correct"
-                f" {self.field}.{side}.pointer",
+                f" {self.wanted.field}.{side}.pointer",
             )
         tests = []
         for test in wanted.tests or ():
@@ -97,7 +83,7 @@ class PatchLayout:
                 return Problem(
                     BACKEND_NOT_FOUND,
                     f"{where} has {_text(value)} at {test.pointer}, not {test.value}: the number beside it"
-                    f" may belong to another backend; correct {self.field}.{side}",
+                    f" may belong to another backend; correct {self.wanted.field}.{side}",
                 )
             tests.append((test.pointer, value))
         return entry if inside else replace(entry, tests=tuple(tests))
@@ -109,8 +95,8 @@ class PatchLayout:
             return None
         return Problem(
             SCALE_DIFFERS,
-            f"the weights of {self.kind.name} {self.name} are {one.source} and {one.target}, which do not add"
-            f" up to {self.field}.scale {whole}: correct the numbers or the scale",
+            f"the weights of {self.kind.name} {self.wanted.name} are {one.source} and {one.target}, which do not add"
+            f" up to {self.wanted.field}.scale {whole}: correct the numbers or the scale",
         )
 
 

@@ -1,13 +1,12 @@
 """PURE: Traefik's TraefikService with a weighted round robin. It has no status: nothing says that Traefik took it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from cutover.api.proxies import TraefikServiceRef, TraefikWeighted
-from cutover.decide.route import RuleWeights
-from cutover.traffic.layout import Found, Kind, Object, Operation, Place, weights_written
+from cutover.traffic.layout import Found, Kind, Object, weights_written
 from cutover.traffic.listed import Rule, Spelling, Wanted, find_places
 from cutover.traffic.mirroring import Mirroring
 
@@ -28,16 +27,6 @@ class TraefikLayout:
     kind = _KIND
     owned = ("f:spec", "f:weighted", "f:services")
 
-    @property
-    def name(self) -> str:
-        """Name of the TraefikService."""
-        return self.wanted.name
-
-    @property
-    def field(self) -> str:
-        """Where a spec names it."""
-        return self.wanted.field
-
     def find(self, seen: Object) -> Found:
         """Read the one list of services."""
         weighted = (seen.get("spec") or {}).get("weighted") or {}
@@ -48,13 +37,14 @@ class TraefikLayout:
             _wanted(self.wanted.target_backend, "targetBackend", namespace),
         )
         spelling = Spelling(
-            self.field, "spec.weighted.services", ("kind", "name", "namespace", "port"), absent=1
+            self.wanted.field,
+            "spec.weighted.services",
+            ("kind", "name", "namespace", "port"),
+            absent=1,
         )
         return Found(*find_places([rule], sides, spelling), mirroring=_NO_MIRRORS)
 
-    def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
-        """Write both weights."""
-        return weights_written(place, wanted)
+    numbers = staticmethod(weights_written)
 
 
 def _wanted(backend: TraefikServiceRef, field: str, namespace: str) -> Wanted:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutover.api.istio import Destination, VirtualService
-from cutover.decide.route import RuleWeights
 from cutover.traffic.coverage import Named, Words, problem, whole
 from cutover.traffic.istiomirror import mirroring
 from cutover.traffic.layout import (
@@ -19,7 +18,6 @@ from cutover.traffic.layout import (
     Found,
     Kind,
     Object,
-    Operation,
     Place,
     Problem,
     pointer,
@@ -65,16 +63,6 @@ class VirtualServiceLayout:
     )
     owned = ("f:spec", tuple(f"f:{each}" for each in LISTS))
 
-    @property
-    def name(self) -> str:
-        """Name of the VirtualService."""
-        return self.wanted.name
-
-    @property
-    def field(self) -> str:
-        """Where a spec names it."""
-        return self.wanted.field
-
     def find(self, seen: Object) -> Found:
         """Read the rules that name both destinations, and what istiod says where it says anything."""
         rules = tuple(_rules(seen.get("spec") or {}))
@@ -94,9 +82,7 @@ class VirtualServiceLayout:
         )
         return Found(places, trouble, refusal(seen), mirroring=copying)
 
-    def numbers(self, place: Place, wanted: RuleWeights) -> Sequence[Operation]:
-        """Write both weights."""
-        return weights_written(place, wanted)
+    numbers = staticmethod(weights_written)
 
 
 def refusal(seen: Object) -> str:
