@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, Protocol
 
-from cutover.act.route import act, went_wrong
+from cutover.act.route import act, lost_race, went_wrong
 from cutover.act.source import act_on_source
 from cutover.api.status import Phase
 from cutover.decide.aligning import align
@@ -121,7 +121,7 @@ class Reconciler:
         self._latch(memory, seen, decision)
         with self._undisturbed.acting(key):
             result = await self._act(thing, seen, decision)
-            memory.trouble = went_wrong(result)
+            memory.trouble, memory.raced = went_wrong(result), lost_race(decision.action, result)
             if (pause := self._room_for_others(decision, result)) is not None:
                 return pause
             written = await self._reporter.report(thing, seen, decision, memory)

@@ -297,7 +297,7 @@ def _route_away(world: World, reason: str, length: float) -> None:
     )
 
 
-def _conflicts(world: World, times: int) -> None:
+def conflicting(world: World, times: int) -> None:
     """Somebody changes the route each time just before the operator's write arrives."""
     left = [times]
 
@@ -358,7 +358,7 @@ route_unwritable = _event(
 )
 route_gone = _event("route gone", _with("route", "exists", False, True), seconds)
 gateway_stuck = _event("gateway stuck", _with("route", "gateway_stuck", True, False), seconds)
-conflicts = _event("conflicts", _conflicts, st.integers(1, 7))
+conflicts = _event("conflicts", conflicting, st.integers(1, 7))
 hands = _event(
     "weight set by",
     _hand,

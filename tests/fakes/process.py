@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationError
 
 from cutover import api
-from cutover.act.route import act, went_wrong
+from cutover.act.route import act, lost_race, went_wrong
 from cutover.act.source import act_on_source
 from cutover.api.status import Phase, Plan, Status
 from cutover.decide.decision import Decision, Hold, RollBack, StartSource, StopSource
@@ -58,6 +58,7 @@ class Memory:
     last_written: datetime | None = None
     latched: tuple[str, str] | None = None
     trouble: str = ""
+    raced: bool = False
     probed: Probes | None = None
     streaks: Streaks | None = None
     replays: dict[str, tuple[datetime, ReplaySeen]] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class Process:
         yield "decided"
         self.world.acting = look
         result = self._act(look)
-        memory.trouble = went_wrong(result)
+        memory.trouble, memory.raced = went_wrong(result), lost_race(decision.action, result)
         yield "acted"
         written = yield from self._report(rollout, look)
         yield "reported"
@@ -180,6 +181,7 @@ class Process:
             latched=reason,
             latched_message=message,
             trouble=memory.trouble,
+            raced=memory.raced,
         )
         return Look(seen, want, decide(seen))
 

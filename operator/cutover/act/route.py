@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from cutover.decide.decision import (
+    Action,
     ClaimRoute,
     Hold,
     Lower,
@@ -120,3 +121,8 @@ def went_wrong(result: WriteResult | None) -> str:
             return message
         case _ as never:
             assert_never(never)
+
+
+def lost_race(action: Action, result: WriteResult | None) -> bool:
+    """Whether it was an enforcement, and somebody changed the route before it got through."""
+    return isinstance(action, Lower) and isinstance(result, Conflict)

@@ -50,7 +50,10 @@ def answer_override(
 
 
 def _put_back(seen: Observation, status: Status, plan: Plan, override: Override) -> Decision:
-    """Undo a raise; what was counted meanwhile was counted at other weights."""
+    """Undo a raise; what was counted meanwhile was counted at other weights.
+
+    A write that did not get through is the same enforcement tried again: counted, told and noted once.
+    """
     percent = status.weights.applied or 0
     message = (
         f"{override.manager} raised the target to {override.live:g} %; put back to {percent} %"
@@ -60,7 +63,7 @@ def _put_back(seen: Observation, status: Status, plan: Plan, override: Override)
     claim = claims.claim_for(seen, status, original, mirror=mirrored(status))
     action = Lower(expected_weights(status), claim, percent)
     trouble = Refusal("TrafficOverridden", message)
-    if seen.trouble:
+    if seen.trouble or seen.raced:
         return Decision(status, action, trouble=trouble, look_again=AT_ONCE)
     settled = clocks.settled(status, analysis_in_force(plan, status), seen.now)
     status = record.proof_afresh(status, seen.now if settled else None)
@@ -79,7 +82,7 @@ def level(seen: Observation, status: Status, plan: Plan) -> Decision:
     claim = claims.claim_for(seen, status, from_status(status.original))
     action = Lower(expected_weights(status), claim, percent)
     trouble = Refusal(HALF_WRITTEN, message)
-    if seen.trouble:
+    if seen.trouble or seen.raced:
         return Decision(status, action, trouble=trouble, look_again=AT_ONCE)
     settled = clocks.settled(status, analysis_in_force(plan, status), seen.now)
     status = record.proof_afresh(status, seen.now if settled else None)

@@ -284,3 +284,5 @@ class Observation:
     latched_message: str = ""
     trouble: str = ""
     """Why this process's last write to the route did not get through; empty when it did, or none was tried."""
+    raced: bool = False
+    """This process's last write was an enforcement that lost a race: it is decided on again from what stands now."""

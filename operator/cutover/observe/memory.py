@@ -72,6 +72,8 @@ class Memory:
     latched_at: datetime | None = None
     trouble: str = ""
     """Why the last write to the route did not succeed."""
+    raced: bool = False
+    """The last write was an enforcement, and somebody changed the route before it got through."""
     past: Recollection | None = None
     """Only during Preflight."""
     values: AskedValues | None = None

@@ -173,6 +173,7 @@ async def observe(
         latched=reason,
         latched_message=message,
         trouble=memory.trouble[:1024],
+        raced=memory.raced,
     ), want
 
 

@@ -31,6 +31,9 @@ FAST = {
 }
 """Durations alone differ from what a user would write: evidence and thresholds are the real ones."""
 
+STAYING = FAST | {"minDuration": "10m", "maxDuration": "15m"}
+"""The first weight is left only downwards, however long a busy machine takes to do the harm."""
+
 RATE = 150
 REPOSITORY = Path(__file__).parents[3]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.features.rollouts.stage import Stage
+from tests.features.rollouts.stage import STAYING, Stage
 from tests.lab import OPERATOR
 
 pytestmark = pytest.mark.lab
@@ -24,7 +24,7 @@ def test_at_25_percent_a_target_is_rolled_back_that(harm: str, stage: Stage) -> 
     levers, reasons = HARM[harm]
     lab = stage.lab
     stage.secret("gke-usc1", lab.target.kubeconfig_for(user=OPERATOR, namespace=stage.namespace))
-    stage.begin(target=stage.target_side())
+    stage.begin(target=stage.target_side(), analysis=STAYING)
     stage.wait_weight(25)
     asyncio.run(stage.slot.target.set(**levers))
     stage.wait_phase("RolledBack")

@@ -16,7 +16,7 @@ from cutover.ports import RouteChange
 from cutover.traffic.dnsendpoint import DnsEndpointLayout
 from cutover.traffic.object import ObjectRouter
 from tests.features.connecting import connected
-from tests.features.rollouts.stage import RATE, Stage
+from tests.features.rollouts.stage import RATE, STAYING, Stage
 from tests.features.subject_route import MINE, settled
 from tests.lab import Traffic, parts
 from tests.lab.dns import ZONE, Route53, external_dns, route53
@@ -150,6 +150,7 @@ def test_a_failing_target_loses_its_weight_in_dns(stage: Stage, dns: Route53) ->
         stage.apply(
             traffic={"dnsEndpoint": WANTED, "delivery": {"check": "Report"}},
             steps=[{"weight": 50}, {"weight": 100}],
+            analysis=STAYING,
         )
         stage.wait("half of DNS' answers", lambda: dns.weights(NAME) == {"onprem": 50, "gke": 50})
         stage.wait("settle is over", lambda: stage.status.get("evidenceSince"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.features.rollouts.stage import FAST, Stage
+from tests.features.rollouts.stage import FAST, STAYING, Stage
 from tests.lab import OPERATOR
 
 pytestmark = pytest.mark.lab
@@ -29,7 +29,7 @@ def far_target(stage: Stage, **more: Any) -> dict[str, Any]:
 def test_a_target_whose_health_fails_while_requests_still_work_is_rolled_back(
     stage: Stage,
 ) -> None:
-    stage.begin(target=stage.spec()["target"] | {"endpoint": endpoint(stage)})
+    stage.begin(target=stage.spec()["target"] | {"endpoint": endpoint(stage)}, analysis=STAYING)
     stage.wait_weight(25)
     asyncio.run(stage.slot.target.set(ready=False))
     stage.wait_phase("RolledBack")
@@ -45,7 +45,7 @@ def test_a_target_scaled_to_zero_is_rolled_back(stage: Stage) -> None:
     with lab.workload(
         lab.target, stage.namespace, "llama-chat-gke", stage.slot.target, replicas=2
     ) as workload:
-        stage.begin(target=target)
+        stage.begin(target=target, analysis=STAYING)
         stage.wait_weight(25)
         assert stage.status["facts"]["target"]["ready"] == 2
         workload.scale(0)
@@ -59,7 +59,7 @@ def test_a_target_scaled_to_zero_is_rolled_back(stage: Stage) -> None:
 def test_a_gpu_error_that_is_new_since_the_rollout_began_rolls_back(stage: Stage) -> None:
     """An error of before is on the gauge still; it calls nothing back."""
     asyncio.run(stage.slot.target.set(xid=48))
-    stage.begin()
+    stage.begin(analysis=STAYING)
     stage.wait_weight(25)
     stage.wait("the GPU in the status", lambda: stage.status["facts"]["target"].get("xids"))
     assert stage.status["xids"] == {"node-1 GPU 0": 48}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.features.rollouts.stage import RATE, Stage
+from tests.features.rollouts.stage import RATE, STAYING, Stage
 from tests.lab import Traffic
 
 pytestmark = pytest.mark.lab
@@ -76,7 +76,7 @@ async def test_there_and_back(stage: Stage) -> None:
     proxy = Proxied(stage)
     before = proxy.read()["spec"]
     stage.run_operator()
-    stage.apply(traffic=proxy.traffic, steps=[{"weight": 25}, {"weight": 100}])
+    stage.apply(traffic=proxy.traffic, analysis=STAYING)
     stage.wait("a quarter of it moved", lambda: proxy.weights == [75, 25], seconds=120)
     await stage.slot.target.set(error_rate=1.0)
     stage.wait_phase("RolledBack")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.features.rollouts.stage import Stage
+from tests.features.rollouts.stage import STAYING, Stage
 from tests.lab import OPERATOR, FaultProxy
 
 pytestmark = pytest.mark.lab
@@ -48,7 +48,7 @@ def test_a_prometheus_that_is_killed_holds_the_rollout_which_then_goes_on(
 def test_a_delivered_weight_that_nobody_counts_any_more_grows_old(stage: Stage) -> None:
     with stage.lab.proxy(stage.lab.prometheus.url) as proxy:
         stage.prometheus = proxy.url
-        stage.begin()
+        stage.begin(analysis=STAYING)
         stage.wait_weight(25)
         before = stage.wait("counted", lambda: _if_delivered(stage.status["weights"]))
         proxy.hang()
@@ -70,7 +70,7 @@ def test_a_declared_weight_that_cannot_be_read_grows_old_while_desired_moves_on(
     stage: Stage,
 ) -> None:
     with stage.lab.proxy(stage.cluster) as proxy:
-        stage.begin(traffic=_through(stage, proxy))
+        stage.begin(traffic=_through(stage, proxy), analysis=STAYING)
         stage.wait_weight(25)
         stage.wait("read back", lambda: stage.status["weights"].get("declared") == 25)
         proxy.hang()
@@ -94,7 +94,7 @@ def test_a_target_whose_api_server_is_unreachable_is_told_and_can_still_be_left(
             user=OPERATOR, server=proxy.url, namespace=stage.namespace
         )
         stage.secret("gke-usc1", kubeconfig)
-        stage.begin(target=stage.target_side())
+        stage.begin(target=stage.target_side(), analysis=STAYING)
         stage.wait_weight(25)
         assert stage.condition("TargetReachable")["status"] == "True"
         stage.patch({"spec": {"paused": True}})
@@ -113,7 +113,7 @@ def test_a_breach_while_the_routes_api_server_is_down_is_undone_as_soon_as_it_an
     how: str, within: float, stage: Stage
 ) -> None:
     with stage.lab.proxy(stage.cluster) as proxy:
-        stage.begin(traffic=_through(stage, proxy))
+        stage.begin(traffic=_through(stage, proxy), analysis=STAYING)
         stage.wait_weight(25)
         getattr(proxy, how)()
         asyncio.run(stage.slot.target.set(error_rate=0.5))

@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.features.rollouts.stage import FAST, Stage
+from tests.features.rollouts.stage import STAYING, Stage
 from tests.lab import OPERATOR, FaultProxy
 
 pytestmark = pytest.mark.lab
-
-STAYING = FAST | {"minDuration": "10m", "maxDuration": "15m"}
-"""Nobody leaves the first weight but by the abort, however long the silence takes to be seen."""
 
 
 @contextmanager

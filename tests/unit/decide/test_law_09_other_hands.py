@@ -3,6 +3,7 @@ target's share is never undone and pauses, whatever ``onOverride`` says; one tha
 by ``onOverride``; after five enforcements in ten minutes it pauses and says whom it fights.
 """
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -114,6 +115,21 @@ def test_the_sixth_enforcement_in_ten_minutes_is_a_pause(
         else:
             assert world.route.highest == 10
             times.append(now)
+
+
+@pytest.mark.parametrize("races", [0, 1, 6])
+def test_an_enforcement_that_loses_races_is_one_enforcement(races: int) -> None:
+    world = brisk_world(brisk([{"weight": 10}, {"approval": {"name": "go"}}, {"weight": 100}]))
+    world.run(80.0)
+    world.do(lambda w: chaos.conflicting(w, races))
+    world.do(lambda w: w.route.set_by("argocd", 70))
+    world.run(5.0)
+    assert world.route.highest == 10
+    assert _reasons(world).count("TrafficOverridden") == 1
+    assert len(world.status.enforced_at) == 1
+    world.do(lambda w: w.route.set_by("argocd", 70))
+    world.run(5.0)
+    assert len(world.status.enforced_at) == 2
 
 
 @tried
