@@ -10,7 +10,7 @@ from cutover.api.gates import ErrorRateGate, Gate, Vantage
 from cutover.api.sides import Profile
 from cutover.api.spec import Spec
 from cutover.api.status import Plan
-from cutover.api.traffic import Gateway
+from cutover.api.traffic import Gateway, GatewayProfile
 from cutover.decide.observation import Refusal
 from cutover.judge.distribution import Scale
 
@@ -99,7 +99,32 @@ def untellable(plan: Plan, known: Known) -> Refusal | None:
             refusal = _gap(gate, side, plan.traffic.gateway)
             if refusal is not None:
                 return refusal
-    return None
+    return _uncopied(plan, known)
+
+
+def _uncopied(plan: Plan, known: Known) -> Refusal | None:
+    """Say what nobody would see of a shadow step: Istio's proxies do not count the copies that they send."""
+    gateway = plan.traffic.gateway
+    mirrors = any(step.shadow is not None for step in plan.steps)
+    if not mirrors or gateway is None or gateway.profile is not GatewayProfile.ISTIO:
+        return None
+    judged = next((gate for gate in plan.gates if gate.at_gateway), None)
+    uncounted = next((side for side in _sides(plan, known) if not side.tells.requests), None)
+    if judged is not None:
+        wants, instead = f"gate {judged.name} has vantage Gateway", "judge it by the servers"
+    elif uncounted is not None:
+        wants = f"the {uncounted.side}'s profile {uncounted.profile} counts no requests itself"
+        instead = "use servers that do"
+    elif plan.traffic.counted_at_gateway:
+        wants = "they shall tell what is delivered"
+        instead = "set spec.traffic.delivery.countedBy: Servers"
+    else:
+        return None
+    return Refusal(
+        "InvalidSpec",
+        f"spec.steps mirrors requests, and Istio's proxies do not count the copies that they send, but {wants}:"
+        f" {instead}, or remove the shadow steps",
+    )
 
 
 def _sides(spec: Spec | Plan, known: Known) -> list[_SideTells]:

@@ -144,3 +144,51 @@ def test_means_need_a_weight_at_which_there_is_something_to_compare_with() -> No
     refusal = resolved("Triton", "Triton", steps=[{"weight": 100}])
     assert isinstance(refusal, Refusal)
     assert "put a smaller weight first" in refusal.message
+
+
+COPIED = [{"shadow": {"duration": "10m"}}, {"weight": 100}]
+BY_GATEWAY = {"name": "errors", "errorRate": {"max": "1%", "ratio": "2", "vantage": "Gateway"}}
+
+QUEUE = {"name": "queue", "query": {"expr": "sum(queue)", "max": "2"}}
+
+
+def meshed(counted_by: str | None = None, profile: str = "Istio") -> dict[str, Any]:
+    gateway = {**GATEWAY["gateway"], "profile": profile}
+    return {**GATEWAY, "gateway": gateway, "delivery": {"countedBy": counted_by}}
+
+
+@pytest.mark.parametrize(
+    ("side", "more", "says"),
+    [
+        (
+            "VLLM",
+            {"traffic": meshed()},
+            "they shall tell what is delivered: set spec.traffic.delivery.countedBy: Servers",
+        ),
+        (
+            "VLLM",
+            {"traffic": meshed("Servers"), "gates": [BY_GATEWAY]},
+            "gate errors has vantage Gateway: judge it by the servers",
+        ),
+        (
+            "LlamaCpp",
+            {"traffic": meshed("Servers"), "gates": [QUEUE]},
+            "the source's profile LlamaCpp counts no requests itself: use servers that do",
+        ),
+    ],
+)
+def test_copies_that_istio_does_not_count_are_not_waited_for(
+    side: str, more: dict[str, Any], says: str
+) -> None:
+    refusal = resolved(side, "VLLM", steps=COPIED, **more)
+    assert isinstance(refusal, Refusal), refusal
+    assert refusal.message == (
+        "spec.steps mirrors requests, and Istio's proxies do not count the copies that they send, but"
+        f" {says}, or remove the shadow steps"
+    )
+    assert isinstance(resolved(side, "VLLM", **more), Plan), "without shadow steps it is fine"
+
+
+@pytest.mark.parametrize("traffic", [meshed("Servers"), meshed(profile="Contour")])
+def test_copies_are_counted_by_the_servers_or_by_an_envoy_itself(traffic: dict[str, Any]) -> None:
+    assert gates("VLLM", "VLLM", steps=COPIED, traffic=traffic)

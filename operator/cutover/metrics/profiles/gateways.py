@@ -15,9 +15,7 @@ _ENVOY_EDGES: Final = (
     .0005, .001, .005, .01, .025, .05, .1, .25, .5, 1., 2.5, 5., 10., 30., 60., 300., 600., 1800., 3600.,
 )
 # fmt: on
-_WHOLE: Final = (
-    "Until the last byte came from the server; a stream's whole length. A retry is one more."
-)
+_WHOLE: Final = "Until the last byte came from the server; a stream's whole length."
 
 ENVOY: Final = Names(
     # By code, as the failures are; born with its first answer, where "completed" stands at zero.
@@ -30,7 +28,10 @@ ENVOY: Final = Names(
     sent=Counter("envoy_cluster_upstream_rq_total"),
     latencies={
         "EndToEnd": Latency(
-            "envoy_cluster_upstream_rq_time", _ENVOY_EDGES, _WHOLE, unit=MILLISECONDS
+            "envoy_cluster_upstream_rq_time",
+            _ENVOY_EDGES,
+            f"{_WHOLE} A retry is one more.",
+            unit=MILLISECONDS,
         ),
     },
     cannot=(
@@ -50,12 +51,16 @@ ISTIO: Final = Names(
         "EndToEnd": Latency(
             "istio_request_duration_milliseconds",
             _ENVOY_EDGES,
-            _WHOLE,
+            f"{_WHOLE} With all of its retries a request is one.",
             only='reporter="source"',
             unit=MILLISECONDS,
         ),
     },
-    cannot=("Counts at the caller's proxy (reporter=source), so that failed connections count.",),
+    cannot=(
+        "Counts at the caller's proxy (reporter=source), so that failed connections count.",
+        "Copies of requests (mirroring) count nowhere: shadow steps are judged by the servers.",
+        "destination_service_namespace is the Service's or ServiceEntry's from Istio 1.23 on.",
+    ),
 )
 
 TRAEFIK: Final = Names(
