@@ -19,7 +19,7 @@ from cutover.decide.readings import Gap
 from cutover.judge.golden import Answer, Item, Unanswered, Why
 from cutover.metrics.credentials import Credentials, Secrets, resolve_endpoint, tls_context
 from cutover.metrics.prometheus import is_loopback
-from cutover.replay.protocols import Spelling, UnfitAnswer
+from cutover.replay.spelling import Spelling, UnfitAnswer
 
 LARGEST_ANSWER: Final = 8 * 2**20
 """Bytes."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from cutover.decide.asking import MOST_ITEMS
 from cutover.decide.observation import Refusal
 from cutover.judge.golden import GoldenSet, Item
-from cutover.replay.protocols import Spelling, UnfitRequest
+from cutover.replay.spelling import Spelling, UnfitRequest
 
 LARGEST_SET: Final = 32 * 2**20
 """Bytes."""

@@ -10,7 +10,8 @@ from cutover.decide.asking import Asking
 from cutover.decide.observation import Refusal
 from cutover.judge.golden import GoldenSet
 from cutover.replay.golden import LARGEST_LINE, only_value, take_apart
-from cutover.replay.protocols import Spelling, spelling
+from cutover.replay.protocols import spelling
+from cutover.replay.spelling import Spelling
 
 CHAT = {"messages": [{"role": "user", "content": "What is the answer?"}]}
 TENSOR = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.0, 2.0]}
