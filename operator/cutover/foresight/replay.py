@@ -19,7 +19,6 @@ from cutover.api.analysis import Analysis
 from cutover.api.drift import DriftGate
 from cutover.api.evidence import FrozenDistribution, GateStatus, SourceHistory
 from cutover.api.gates import Gate, OnFail
-from cutover.api.guards import Guard
 from cutover.api.quantities import parse_duration
 from cutover.api.status import Plan, Status, Weights
 from cutover.api.steps import Step
@@ -33,9 +32,9 @@ from cutover.decide.judging import judge_gates
 from cutover.decide.past import DAY, look_length
 from cutover.decide.readings import SideReading, WindowReading
 from cutover.foresight.dealing import SOUND, Dealt, Harm, deal
+from cutover.foresight.guarded import Guarded
 from cutover.foresight.past import Floats, Past
 from cutover.foresight.spreads import deal_cells
-from cutover.judge import guards
 from cutover.judge.evidence import Count
 from cutover.judge.histogram import Buckets
 
@@ -94,8 +93,6 @@ class Replayer:
         self.past = past
         self.alone = [self.plan.model_copy(update={"gates": [gate]}) for gate in gates]
         self.known = past.known > 0
-        self.errors = next((gate.name for gate in gates if gate.error_rate is not None), None)
-        self.windows = _guard_looks(past)
 
     def run(self, start: int, rng: np.random.Generator, harm: Harm = SOUND) -> Run:
         """Replay from look ``start`` on."""
@@ -128,13 +125,6 @@ class Replayer:
         return found
 
 
-def _guard_looks(past: Past) -> Mapping[float, int]:
-    """The guards' windows as whole looks: none is shorter than one."""
-    windows = guards.guard_windows(past.scrape)
-    looks = {max(1, ceil(seconds / past.look - 1e-6)) for seconds in windows}
-    return {number * past.look: number for number in sorted(looks)}
-
-
 class _Rollout:
     """The state of one replayed plan."""
 
@@ -150,7 +140,7 @@ class _Rollout:
         """Both sides' distributions since the evidence began."""
         self._source: WindowReading | None = None
         """What the source told of them at the last look."""
-        self._trail: dict[str, list[tuple[Count, Count]]] = {name: [] for name in of.past.gates}
+        self._guarded = Guarded(of.plan, of.past)
         self._blind = 0
         self._given = 0.0
 
@@ -273,43 +263,11 @@ class _Rollout:
         return self._ended(End.OUTAGE) if self._blind * self._of.past.look >= limit else None
 
     def _guards(self, dealt: Mapping[str, tuple[Count, Count]]) -> Run | None:
-        longest = max(self._of.windows.values())
-        for gate, counts in dealt.items():
-            self._trail[gate] = [*self._trail[gate][1 - longest :], counts]
-        breach = self._breach()
+        self._guarded.count(dealt)
+        breach = self._guarded.breach(self._status.reference)
         if breach is None:
             return None
         return self._ended(End.GUARD, str(breach.guard), breach.message)
-
-    def _breach(self) -> guards.Breach | None:
-        disabled = frozenset(self._of.plan.guards.disabled)
-        errors = self._of.errors
-        if errors is not None and Guard.ERROR_BURST not in disabled:
-            breach = guards.error_burst(self._windows(errors))
-            if breach is not None:
-                return breach
-        if Guard.LATENCY_BURST in disabled:
-            return None
-        for gate in self._of.plan.gates:
-            if gate.latency is None:
-                continue
-            frozen = (one.share for one in self._status.reference if one.gate == gate.name)
-            breach = guards.latency_burst(
-                self._windows(gate.name),
-                gate=gate.name,
-                edge_seconds=self._of.past.gates[gate.name].edge_seconds,
-                reference_share=next(frozen, None),
-            )
-            if breach is not None:
-                return breach
-        return None
-
-    def _windows(self, gate: str) -> list[guards.WindowCounts]:
-        trail = self._trail[gate]
-        return [
-            guards.WindowCounts(seconds, *_summed(trail[-number:]))
-            for seconds, number in self._of.windows.items()
-        ]
 
     def _gates(self, dealt: Mapping[str, tuple[Count, Count]]) -> Run | None:
         now, analysis = self._of.time(self._at), self._analysis
@@ -415,11 +373,3 @@ def _side(gate: Gate, window: float, count: Count, edge: float) -> SideReading:
 
 def _plus(one: Count, other: Count) -> Count:
     return Count(one.total + other.total, one.bad + other.bad)
-
-
-def _summed(trail: Sequence[tuple[Count, Count]]) -> tuple[Count, Count]:
-    sides = zip(*trail, strict=True)
-    source, target = (
-        Count(sum(one.total for one in side), sum(one.bad for one in side)) for side in sides
-    )
-    return source, target
