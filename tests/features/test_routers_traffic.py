@@ -175,3 +175,58 @@ async def test_contour_says_what_it_does_not_take_of_an_httpproxy(
     seen = await settled(router, lambda seen: "Valid=False" in seen.acceptance)
     assert "target" in seen.acceptance
     assert not seen.accepted
+
+
+SLOW = 20.0
+"""Seconds for an answer: more than Envoy's 15, by enough for a busy machine."""
+
+
+@pytest.mark.long
+async def test_an_answer_that_takes_long_is_broken_off_where_the_route_says_nothing_of_it(
+    lab: Lab, slot: Slot, connection: Connection
+) -> None:
+    """What preflight warns of: measured for HTTPRoute and HTTPProxy under Contour, with and without their fields."""
+    names = {"source": slot.source.port, "target": slot.target.port}
+    looks, hosts = {}, {}
+    for field in ("httpRoute", "contourHTTPProxy"):
+        for lifted in (False, True):
+            namespace, host = f"slow-{uuid.uuid4().hex[:8]}", f"{uuid.uuid4().hex[:8]}.example"
+            if field == "httpRoute":
+                route = lab.route(namespace, "chat", slot, host=host)
+                path, where, value = route.path, "/spec/rules/0/timeouts", {"request": "0s"}
+                backends = {side: route.read()["spec"]["rules"][0]["backendRefs"][at]["name"]
+                            for at, side in enumerate(("sourceBackend", "targetBackend"))}  # fmt: skip
+                pair = {side: {"name": name} for side, name in backends.items()}
+            else:
+                lab.source.ensure_namespace(namespace)
+                http_proxy(lab, namespace, host, names)
+                path = f"/apis/projectcontour.io/v1/namespaces/{namespace}/httpproxies/chat"
+                where, value = "/spec/routes/0/timeoutPolicy", {"response": "infinity"}
+                pair = PAIR
+            if lifted:
+                headers = {"Content-Type": "application/json-patch+json"}
+                patch = [{"op": "add", "path": where, "value": value}]
+                lab.source.call("PATCH", path, patch, headers)
+            traffic = Traffic.model_validate({field: {"name": "chat", **pair}})
+            layout = await layout_of(traffic.route, connection)
+            assert not isinstance(layout, Refusal)
+            looks[field, lifted] = await accepted(ObjectRouter(connection, namespace, layout))
+            hosts[field, lifted] = host
+    await slot.source.set(ttft=SLOW)
+    body = {"messages": [{"role": "user", "content": "Think."}], "max_tokens": 1}
+    async with httpx.AsyncClient(base_url=lab.gateway.url, trust_env=False, timeout=120) as client:
+
+        async def ask(host: str) -> int:
+            url = "/v1/chat/completions"
+            while True:  # Contour says that it has accepted before Envoy has it
+                answer = await client.post(url, json=body, headers={"Host": host})
+                if answer.status_code != 404:
+                    return answer.status_code
+
+        codes = await asyncio.gather(*map(ask, hosts.values()))
+    assert dict(zip(hosts, codes, strict=True)) == {
+        which: 200 if which[1] else 504 for which in hosts
+    }
+    for which, seen in looks.items():
+        limit = seen.answer_limit
+        assert (None if limit is None else limit.seconds) == (None if which[1] else 15.0), which

@@ -27,6 +27,7 @@ MANAGER: Final = {"fieldManager": "cutover"}
 STOP: Final = "serving.kserve.io/stop"
 PAUSED: Final = "autoscaling.keda.sh/paused-replicas"
 STOPPED_BY_ANNOTATION: Final = frozenset({"InferenceService", "LLMInferenceService"})
+SCALED_OBJECT: Final = "ScaledObject"
 MAX_TEXT: Final = 1024
 
 Json = Mapping[str, Any]
@@ -69,7 +70,7 @@ class ScalableWorkload:
         if isinstance(answer, Failed):
             return not_read(answer, self._workload, self._namespace)
         is_target = await self._is_target(answer.body)
-        autoscalers = await self._autoscalers()
+        autoscalers = await read_autoscalers(self._connection, self._workload, self._namespace)
         if isinstance(is_target, Gap):
             return is_target
         if isinstance(autoscalers, Gap):
@@ -82,7 +83,7 @@ class ScalableWorkload:
         """Scale it to zero, autoscalers first; only if it is as it was seen."""
         result: WriteResult = Written(seen.resource_version)
         for one in seen.autoscalers:
-            if one.kind == "ScaledObject" and not one.holds:
+            if one.kind == SCALED_OBJECT and not one.holds:
                 text = to_text(replace(mark, before=one.before))
                 result = await self._annotate(one, {PAUSED: "0", SCALED_DOWN: text})
                 if not isinstance(result, Written):
@@ -132,31 +133,6 @@ class ScalableWorkload:
         same: bool = answer.body["metadata"].get("uid") == body["metadata"].get("uid")
         return same
 
-    async def _autoscalers(self) -> tuple[Autoscaler, ...] | Gap:
-        if self._workload.kind in STOPPED_BY_ANNOTATION:
-            return ()
-        found: list[Autoscaler] = []
-        for path, read in ((_HPAS, _hpa), (_SCALED_OBJECTS, _scaled_object)):
-            answer = await self._connection.list_all(path.format(self._namespace))
-            if isinstance(answer, Failed) and answer.reason is Reason.NOT_FOUND:
-                continue  # KEDA is not installed
-            if isinstance(answer, Failed):
-                return not_read(answer, self._workload, self._namespace)
-            found += [read(one) for one in answer.body["items"] if self._is_scaled_by(one)]
-        return tuple(found)
-
-    def _is_scaled_by(self, autoscaler: Json) -> bool:
-        if any(one.get("kind") == "ScaledObject" for one in _owners(autoscaler)):
-            return False  # KEDA's own, which goes while the ScaledObject is paused
-        ref = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
-        group = str(ref.get("apiVersion") or "apps/v1").partition("/")[0]
-        mine = (
-            self._workload.api_version.partition("/")[0],
-            self._workload.kind,
-            self._workload.name,
-        )
-        return (group, ref.get("kind") or "Deployment", ref.get("name")) == mine
-
     async def _write(
         self, seen: WorkloadSeen, annotations: Mapping[str, str | None], replicas: int | None
     ) -> WriteResult:
@@ -179,6 +155,32 @@ class ScalableWorkload:
 
 _HPAS: Final = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
 _SCALED_OBJECTS: Final = "/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects"
+
+
+async def read_autoscalers(
+    connection: Connection, workload: Workload, namespace: str
+) -> tuple[Autoscaler, ...] | Gap:
+    """List what else sets the workload's replicas; KServe's kinds take their own along."""
+    if workload.kind in STOPPED_BY_ANNOTATION:
+        return ()
+    found: list[Autoscaler] = []
+    for path, read in ((_HPAS, _hpa), (_SCALED_OBJECTS, _scaled_object)):
+        answer = await connection.list_all(path.format(namespace))
+        if isinstance(answer, Failed) and answer.reason is Reason.NOT_FOUND:
+            continue  # KEDA is not installed
+        if isinstance(answer, Failed):
+            return not_read(answer, workload, namespace)
+        found += [read(one) for one in answer.body["items"] if _scales(one, workload)]
+    return tuple(found)
+
+
+def _scales(autoscaler: Json, workload: Workload) -> bool:
+    if any(one.get("kind") == SCALED_OBJECT for one in _owners(autoscaler)):
+        return False  # KEDA's own, which goes while the ScaledObject is paused
+    ref = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
+    group = str(ref.get("apiVersion") or "apps/v1").partition("/")[0]
+    mine = (workload.api_version.partition("/")[0], workload.kind, workload.name)
+    return (group, ref.get("kind") or "Deployment", ref.get("name")) == mine
 
 
 # --- what an object says ------------------------------------------------------------------------
@@ -209,7 +211,7 @@ def _scaled_object(body: Json) -> Autoscaler:
     before = annotations.get(PAUSED)
     mark = from_text(annotations.get(SCALED_DOWN))
     return Autoscaler(
-        "ScaledObject", meta["name"], before == "0", meta["resourceVersion"], mark, before
+        SCALED_OBJECT, meta["name"], before == "0", meta["resourceVersion"], mark, before
     )
 
 

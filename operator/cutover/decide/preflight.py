@@ -13,6 +13,7 @@ from cutover.api.quantities import format_duration
 from cutover.api.sides import Side
 from cutover.api.status import Plan
 from cutover.decide.admission import preflight_room, unfit
+from cutover.decide.answering import answer_limit_checks
 from cutover.decide.check import Check, awaited, failed, of_refusal, passed, unknown, warned
 from cutover.decide.decision import Said
 from cutover.decide.feasible import Feasibility, Need, Pace, fitting_steps, foresee, pace_of
@@ -39,7 +40,7 @@ def preflight_checks(seen: Observation, plan: Plan) -> tuple[Check, ...]:
     route = seen.route
     return (
         *route_checks(seen, plan),
-        *((_accepted(route), *_mirror(plan, route)) if isinstance(route, RouteSeen) else ()),
+        *(_gateway(seen, plan, route) if isinstance(route, RouteSeen) else ()),
         _reach("source", seen.source_reach),
         _reach("target", seen.target_reach),
         *metrics_checks(seen, plan),
@@ -79,6 +80,13 @@ def news(seen: Observation, checks: tuple[Check, ...]) -> tuple[Said, ...]:
 
 
 # --- route and clusters ---------------------------------------------------------------------------
+
+
+def _gateway(seen: Observation, plan: Plan, route: RouteSeen) -> Iterator[Check]:
+    yield _accepted(route)
+    yield from _mirror(plan, route)
+    if route.answer_limit is not None:
+        yield from answer_limit_checks(route.answer_limit, seen.source, plan)
 
 
 def _accepted(route: RouteSeen) -> Check:

@@ -75,6 +75,19 @@ def belongs_to_another(found: Claim, ours: Claim) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerLimit:
+    """A gateway's own limit on how long a whole answer may take, streams included, where nobody has set one."""
+
+    seconds: float
+    gateway: str
+    """Whose default it is: ``Envoy under Contour``."""
+    field: str
+    """What sets another on the route: ``rules[].timeouts.request``."""
+    off: str
+    """The value of that field which means no limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteSeen:
     """The route as its API server has it."""
 
@@ -104,6 +117,8 @@ class RouteSeen:
     """Of each rule that names both backends, where the claim says that we mirror; else empty."""
     mirror_refusal: str | None = None
     """Why this route cannot mirror requests to the target, in one sentence; None: nothing speaks against it."""
+    answer_limit: AnswerLimit | None = None
+    """None: somebody has set one, or the gateway's default is none or not known."""
 
     @property
     def mirrored(self) -> int | None:

@@ -1,11 +1,13 @@
 """`ports.Inspector`: one plan's API servers, endpoints, pods and golden sets."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from cutover.api.clusters import ClusterRef
 from cutover.api.status import Plan
 from cutover.clusters.connection import Connection
+from cutover.clusters.scaling import SCALED_OBJECT, read_autoscalers
 from cutover.decide.observation import Refusal
 from cutover.decide.readings import Gap, Missing
 from cutover.decide.replaying import golden_askings
@@ -13,13 +15,15 @@ from cutover.decide.surroundings import Model, Prompts, Rights, Thing, Unfit
 from cutover.inspection.models import ask_model
 from cutover.inspection.pods import PodNeeds, find_references, read_needs
 from cutover.inspection.registry import find_images
-from cutover.inspection.rights import ask_rights, rights_of
+from cutover.inspection.rights import SCALE_TO_ZERO, ask_rights, rights_of
 from cutover.judge.golden import Answer, GoldenSet, Unanswered
 from cutover.ports import SideName
 from cutover.replay.client import connect
 from cutover.replay.replayer import GoldenReplayer, Replays
 from cutover.traffic.layouts import layout_of
 
+A_MOMENT = 1.0
+"""Seconds: a cluster that does not answer must not keep back what the other says of its permissions."""
 Connect = Callable[[ClusterRef], Awaitable[Connection | Refusal]]
 
 
@@ -41,7 +45,8 @@ class PlanInspector:
         layout = await layout_of(traffic.route, connection)
         if isinstance(layout, Refusal):
             return Gap(Missing.UNREACHABLE, layout.message)
-        rights = rights_of(self._plan, self._namespace, layout.kind)
+        paused = await self._to_pause()
+        rights = rights_of(self._plan, self._namespace, layout.kind, paused)
         return await ask_rights(list(rights), self._cluster)
 
     async def model(self, side: SideName) -> Model | Gap:
@@ -99,6 +104,24 @@ class PlanInspector:
             else:
                 found[name] = Unfit(golden.reason, golden.message)
         return found
+
+    async def _to_pause(self) -> tuple[str, ...]:
+        """Which of KEDA's objects are paused at the end; one empty name where that cannot be told."""
+        side = self._plan.source
+        if side.workload is None or self._plan.after_completion.source is not SCALE_TO_ZERO:
+            return ()
+        connection = await self._cluster(side.cluster)
+        if isinstance(connection, Refusal):
+            return ()
+        place = side.cluster.namespace or self._namespace
+        try:
+            async with asyncio.timeout(A_MOMENT):
+                found = await read_autoscalers(connection, side.workload, place)
+        except TimeoutError:
+            return ("",)
+        if isinstance(found, Gap):
+            return ("",)
+        return tuple(one.name for one in found if one.kind == SCALED_OBJECT and not one.holds)
 
     def _replayer(self, name: str) -> GoldenReplayer:
         asking = replace(golden_askings(self._plan)[name], deadline=3.0)

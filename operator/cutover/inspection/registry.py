@@ -94,9 +94,13 @@ async def _find(text: str, tls: ssl.SSLContext) -> Thing:
     if status == 200:
         return Thing(thing, present=True)
     if status == 404:
-        return Thing(thing, present=False, why=f"{image.registry} does not have it")
+        return Thing(
+            thing, present=False, why=f"{image.registry} does not have it, or not without a login"
+        )
     if status in (401, 403):
-        return Thing(thing, present=None, why=f"{image.registry} wants a login")
+        return Thing(
+            thing, present=None, why=f"{image.registry} wants a login, and is asked without one"
+        )
     return Thing(thing, present=None, why=f"{image.registry} answered {status}")
 
 

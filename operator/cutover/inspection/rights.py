@@ -20,6 +20,7 @@ from cutover.traffic.layout import Kind
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 DEADLINE = 3.0
 HPAS = "horizontalpodautoscalers"
+SCALED_OBJECTS = "scaledobjects"
 SCALE_TO_ZERO = SourceAfter.SCALE_TO_ZERO
 SEEN_LATER = "what others change is seen at the next look only"
 KEPT = "the source is kept as it is at the end"
@@ -58,10 +59,13 @@ class Right:
         return f"{self.verb} {kind}{name} in namespace {self.namespace} of the {cluster}"
 
 
-def rights_of(plan: Plan, namespace: str, kind: Kind) -> Iterator[Right]:
+def rights_of(
+    plan: Plan, namespace: str, kind: Kind, paused: Sequence[str] = ()
+) -> Iterator[Right]:
     """Everything that the run does on API servers for this plan, beside its own object.
 
-    ``kind`` is the route's.
+    ``kind`` is the route's. ``paused`` are KEDA's ScaledObjects of the source's workload, which are paused
+    before it is scaled to zero; an empty name: which they are may not be listed.
     """
     traffic = plan.traffic
     place = traffic.cluster.namespace or namespace
@@ -73,11 +77,7 @@ def rights_of(plan: Plan, namespace: str, kind: Kind) -> Iterator[Right]:
         if side.workload is not None:
             yield _workload(side, side.workload, namespace)
     if plan.source.workload is not None and plan.after_completion.source is SCALE_TO_ZERO:
-        scaled = _workload(plan.source, plan.source.workload, namespace)
-        yield replace(scaled, verb="patch", without=KEPT)
-        if scaled.group == "apps":
-            hpas = Right(scaled.ref, "list", "autoscaling", HPAS, scaled.namespace)
-            yield replace(hpas, without=KEPT)
+        yield from _scaling(_workload(plan.source, plan.source.workload, namespace), paused)
     for gate in plan.gates:
         results = gate.holdout.results if gate.holdout is not None else None
         if results is not None:
@@ -86,6 +86,23 @@ def rights_of(plan: Plan, namespace: str, kind: Kind) -> Iterator[Right]:
     for asking in golden_askings(plan).values():
         if asking.dataset.config_map_key_ref is not None:
             yield _config_map(ClusterRef(), namespace, asking.dataset.config_map_key_ref.name)
+
+
+def _scaling(workload: Right, paused: Sequence[str]) -> Iterator[Right]:
+    """What `clusters.scaling` calls: KServe's kinds take their autoscalers along, those of others are listed.
+
+    Where KEDA is not installed its list is asked for too: a server says that it has no such kind only to
+    who might list it.
+    """
+    yield replace(workload, verb="patch", without=KEPT)
+    if workload.group != "apps":
+        return
+    for group, resource in (("autoscaling", HPAS), ("keda.sh", SCALED_OBJECTS)):
+        place = workload.ref, "list", group, resource, workload.namespace
+        yield Right(*place, without=KEPT)
+    for name in paused:
+        place = workload.ref, "patch", "keda.sh", SCALED_OBJECTS, workload.namespace
+        yield Right(*place, name, KEPT)
 
 
 def _config_map(ref: ClusterRef, namespace: str, name: str) -> Right:

@@ -19,6 +19,7 @@ from cutover.traffic.layout import (
     pointer,
     weights_written,
 )
+from cutover.traffic.limits import HTTP_PROXY
 from cutover.traffic.listed import Rule, Spelling, Wanted, find_places
 from cutover.traffic.mirroring import Copying, Mirroring, Spot
 
@@ -53,7 +54,13 @@ class HttpProxyLayout:
         places, problem = find_places(rules, sides, spelling, self.wanted.rules)
         refused = condition_refusal(seen, "Valid", "Contour")
         mirroring = self._mirroring(routes, places)
-        return Found(places, problem or _even(places), refused, mirroring=mirroring)
+        unlimited = any(
+            not (routes[place.rule].get("timeoutPolicy") or {}).get("response") for place in places
+        )
+        limit = HTTP_PROXY if unlimited else None
+        return Found(
+            places, problem or _even(places), refused, mirroring=mirroring, answer_limit=limit
+        )
 
     def _mirroring(self, routes: Sequence[Object], places: Sequence[Place]) -> Mirroring:
         """A mirror is one more service of the route; Contour takes one, with a weight in percent."""

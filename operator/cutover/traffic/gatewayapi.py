@@ -19,6 +19,7 @@ from cutover.traffic.layout import (
     Problem,
     weights_written,
 )
+from cutover.traffic.limits import own_limit
 from cutover.traffic.listed import Rule, Spelling, Wanted, find_places
 from cutover.traffic.mirroring import Mirroring
 from cutover.traffic.requestmirror import ignores_percent, spots
@@ -45,7 +46,11 @@ class GatewayLayout:
             lambda one: is_same(one, self.wanted.target_backend, namespace),
         )
         mirroring = Mirroring(filters, coarse=ignores_percent(seen))
-        return Found(places, problem, refusal(seen), mirroring=mirroring)
+        unlimited = self.kind.name == "HTTPRoute" and any(
+            not rules[place.rule].get("timeouts") for place in places
+        )
+        limit = own_limit(seen) if unlimited else None
+        return Found(places, problem, refusal(seen), mirroring=mirroring, answer_limit=limit)
 
     numbers = staticmethod(weights_written)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cutover.decide.route import RuleWeights
+from cutover.decide.route import AnswerLimit, RuleWeights
 from cutover.decide.weights import MAX_WEIGHT
 from cutover.traffic.mirroring import Mirroring
 
@@ -116,6 +116,8 @@ class Found:
     """How long a change takes to reach every client once it is taken (caches of DNS); proxies: 0."""
     mirroring: Mirroring | None = None
     """Where copies of requests are sent to the target, for each of the places; None: this kind cannot mirror."""
+    answer_limit: AnswerLimit | None = None
+    """The gateway's own limit on a whole answer, where it is known and a place has no other."""
 
 
 class Wanted(Protocol):

@@ -61,6 +61,7 @@ def see(thing: Object, layout: Layout) -> ObjectSeen:
         mirrors=tuple(one.seen(claimed) for one in mirroring.spots) if claimed else (),
         mirror_refusal=mirroring.refused(claimed),
         mirroring=mirroring,
+        answer_limit=found.answer_limit,
     )
 
 

@@ -239,6 +239,7 @@ def _united(
         whole=whole[0] if whole else None,
         largest=min(one.largest for _, one in seen),
         delivery_seconds=max(one.delivery_seconds for _, one in seen),
+        answer_limit=next((one.answer_limit for _, one in seen if one.answer_limit), None),
         claims=claims,
         written=written if says else (),
         parts=tuple(looks),

@@ -69,6 +69,8 @@ def test_what_a_registry_says_and_what_it_does_not(
     found = asyncio.run(find_images(images, ssl.create_default_context()))
     assert [one.present for one in found] == [True, False, None, None]
     assert found[1] == Thing(
-        f"image {registry}/missing:1", present=False, why=f"{registry} does not have it"
+        f"image {registry}/missing:1",
+        present=False,
+        why=f"{registry} does not have it, or not without a login",
     )
-    assert "wants a login" in found[2].why
+    assert "wants a login, and is asked without one" in found[2].why

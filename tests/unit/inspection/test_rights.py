@@ -19,7 +19,7 @@ DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llama"}
 ISVC = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": "llama"}
 
 
-def plan(**more: Any) -> Plan:
+def plan(source_workload: Any = DEPLOYMENT, **more: Any) -> Plan:
     given = spec(
         **more,
         gates=[
@@ -32,7 +32,7 @@ def plan(**more: Any) -> Plan:
             }
         ],
     )
-    for side, workload in (("source", DEPLOYMENT), ("target", ISVC)):
+    for side, workload in (("source", source_workload), ("target", ISVC)):
         given[side] |= {"workload": workload, "endpoint": {"url": f"http://{side}:8000"}}
     found = resolve(
         {"metadata": {"namespace": "inference", "generation": 1}, "spec": given},
@@ -101,12 +101,35 @@ async def test_a_server_that_does_not_answer_denies_nothing() -> None:
     assert isinstance(await asked(Server(answers=False)), Gap)
 
 
+async def scaling(*paused: str, denied: tuple[str, ...] = (), of: Any = DEPLOYMENT) -> Rights:
+    wish = plan(afterCompletion={"source": "ScaleToZero"}, source_workload=of)
+    rights = list(rights_of(wish, "inference", ROUTE, paused))
+    server = Server(*denied)
+
+    async def connect(ref: ClusterRef) -> Connection | Refusal:
+        return server  # type: ignore[return-value]
+
+    found = await ask_rights(rights, connect)
+    assert isinstance(found, Rights)
+    return found
+
+
+def kept(found: Rights) -> set[str]:
+    where = " in namespace inference of the cluster of Secret inference/gke-usc1"
+    return {one.what.removesuffix(where) for one in found.denied if one.without == KEPT}
+
+
 async def test_scaling_the_source_down_at_the_end_is_asked_for_where_it_is_wanted() -> None:
-    wish = plan(afterCompletion={"source": "ScaleToZero"})
-    where = "in namespace inference of the cluster of Secret inference/gke-usc1"
-    found = await asked(Server("list", "watch"), wish)
-    assert isinstance(found, Rights)
-    assert Denied(f"list horizontalpodautoscalers.autoscaling {where}", KEPT) in found.denied
-    found = await asked(Server("patch"), wish)
-    assert isinstance(found, Rights)
-    assert Denied(f"patch deployments.apps llama {where}", KEPT) in found.denied
+    lists = {"list horizontalpodautoscalers.autoscaling", "list scaledobjects.keda.sh"}
+    assert kept(await scaling("scaler", denied=("list",))) == lists
+    assert kept(await scaling(denied=("patch",))) == {"patch deployments.apps llama"}
+    assert kept(await scaling("scaler", denied=("patch",))) == {
+        "patch deployments.apps llama",
+        "patch scaledobjects.keda.sh scaler",
+    }
+    assert "patch scaledobjects.keda.sh" in kept(await scaling("", denied=("patch",)))
+
+
+async def test_of_kserves_kinds_no_autoscaler_is_listed() -> None:
+    denied = kept(await scaling(denied=("list", "patch"), of=ISVC))
+    assert denied == {"patch inferenceservices.serving.kserve.io llama"}

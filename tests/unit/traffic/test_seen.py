@@ -164,3 +164,22 @@ def test_reading_changes_nothing() -> None:
     before = deepcopy(document)
     assert isinstance(see(document, LAYOUT), ObjectSeen)
     assert document == before
+
+
+@pytest.mark.parametrize(
+    ("controller", "timeouts", "limit"),
+    [
+        ("projectcontour.io/gateway-controller", None, 15.0),
+        ("projectcontour.io/gateway-controller", {"request": "0s"}, None),
+        ("projectcontour.io/gateway-controller", {"backendRequest": "60s"}, None),
+        ("istio.io/gateway-controller", None, None),
+    ],
+)
+def test_a_limit_on_answers_is_told_where_its_default_was_measured_and_nobody_set_one(
+    controller: str, timeouts: dict[str, str] | None, limit: float | None
+) -> None:
+    found = route({**parent(*GOOD), "controllerName": controller})
+    if timeouts is not None:
+        found["spec"]["rules"][0]["timeouts"] = timeouts
+    seen = see(found, LAYOUT)
+    assert (seen.answer_limit.seconds if seen.answer_limit else None) == limit
