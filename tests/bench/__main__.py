@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=160.0, help="requests a second")
     parser.add_argument("--rollouts", type=int, default=200, help="that share one breach")
     parser.add_argument("--seconds", type=float, default=125.0, help="of counting writes")
+    parser.add_argument("--profile", action="store_true", help="shared: where the time goes")
     wanted = parser.parse_args()
     parts = wanted.parts or PARTS
     if unknown := set(parts) - set(PARTS):
@@ -53,7 +54,7 @@ def main() -> None:
         if "breach" in parts:
             breach.measure(scene, wanted.runs, wanted.rate)
         if "shared" in parts:
-            shared.measure(scene, wanted.rollouts, wanted.rate)
+            shared.measure(scene, wanted.rollouts, wanted.rate, profile=wanted.profile)
         if "looks" in parts:
             looks.measure(scene, wanted.rate)
         if "writes" in parts:

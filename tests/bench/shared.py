@@ -7,6 +7,7 @@ own; only the first one's carries traffic, and the target has callers besides, s
 import asyncio
 import copy
 import json
+import signal
 import ssl
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tests.bench import figures
+from tests.bench import figures, sampling
 from tests.bench.breach import WINDOW
 from tests.bench.staging import Meter, Scene
 from tests.bench.visible import Visible, error_burst
@@ -31,6 +32,7 @@ TIMES = {
     "minDuration": "10m",
     "maxDuration": "20m",
 }
+OPERATOR = ("-m", "cutover")
 WATCHED = 30.0
 """Seconds of quiet looking before the breach, for the costs."""
 PEERS = """    peers, 200 objects at 10 s: Argo Rollouts median 150 s, max 213 s (with its limits raised 20 s and
@@ -68,7 +70,7 @@ class Weights:
                     changes.append((seen, weights.target))
 
 
-def measure(scene: Scene, rollouts: int, rate: float) -> None:
+def measure(scene: Scene, rollouts: int, rate: float, *, profile: bool = False) -> None:
     """Bring all to 25 %, watch them for a while, then break the target they share."""
     figures.title(f"2. One breach shared by {rollouts} rollouts, guardInterval 5 s, scrapes of 1 s")
     with ExitStack() as stack:
@@ -78,7 +80,7 @@ def measure(scene: Scene, rollouts: int, rate: float) -> None:
         visible = stack.enter_context(Visible(scene.lab.prometheus.url, query, log))
         stage.send(rate * 3 / 4)
         stack.enter_context(_callers(stage, rate / 4))
-        stage.run_operator()
+        operator = stage.run_operator(program=sampling.program(stage) if profile else OPERATOR)
         weights = Weights(stage)
         weights.start(stack)
         began = time.monotonic()
@@ -86,9 +88,13 @@ def measure(scene: Scene, rollouts: int, rate: float) -> None:
         wait_all(weights, rollouts, 25, 300)
         print(f"    all at weight 25 after {time.monotonic() - began:.0f} s")
         time.sleep(8)
+        if profile:
+            operator.signal(signal.SIGUSR2)
         with Meter(scene, stage) as meter:
             time.sleep(WATCHED)
         tell_cost(meter, rollouts)
+        if profile:
+            sampling.tell(stage, meter)
         before = time.time()
         asyncio.run(stage.slot.target.set(error_rate=1.0))
         wait_all(weights, rollouts, 0, 120)
@@ -110,7 +116,10 @@ def tell_cost(meter: Meter, rollouts: int) -> None:
         f" operator {share:.1%} of a core ({1e3 * meter.operator / max(1, meter.looks):.1f} ms a look),"
         f" {meter.resident:.0f} MiB; Prometheus {meter.prometheus / meter.seconds:.1%}"
         f" ({1e3 * meter.prometheus / max(1, meter.looks):.1f} ms a look, scrapes and poller included)"
-        f"  [{figures.load()}]",
+        f"  [{figures.load()}]\n"
+        f"    {meter.queries / max(1, meter.looks):.2f} queries a look (the poller's included),"
+        f" {meter.reads / max(1, meter.looks):.2f} reads of API servers,"
+        f" {60 * meter.writes / meter.seconds:.0f} writes a minute",
         flush=True,
     )
 

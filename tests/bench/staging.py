@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
+import httpx
+
 from tests.bench.figures import Used
 from tests.features.rollouts.stage import RESOURCE, Stage, allow_lease
 from tests.lab import Lab
@@ -73,20 +75,39 @@ class Meter:
         assert stage.operator.process is not None
         self._operator = stage.operator
         self._pids = (stage.operator.process.pid, scene.prometheus_pid)
+        self._server = scene.lab.prometheus.url
         self.seconds = self.looks = self.operator = self.prometheus = self.resident = 0.0
+        self.queries = self.reads = self.writes = 0.0
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
-        self._looks = counted(self._operator.metrics(), "cutover_look_seconds_count")
+        self.looks, self.reads, self.writes, self.queries = self._counts()
         self._before = [Used.by(pid) for pid in self._pids]
         return self
 
     def __exit__(self, *_: object) -> None:
         after = [Used.by(pid) for pid in self._pids]
         self.seconds = time.monotonic() - self._began
-        text = self._operator.metrics()
-        self.looks = counted(text, "cutover_look_seconds_count") - self._looks
+        looks, reads, writes, queries = self._counts()
+        self.looks, self.queries = looks - self.looks, queries - self.queries
+        self.reads, self.writes = reads - self.reads, writes - self.writes
         self.operator, self.prometheus = (
             late.cpu - early.cpu for late, early in zip(after, self._before, strict=True)
         )
         self.resident = after[0].resident
+
+    def _counts(self) -> tuple[float, float, float, float]:
+        """Looks, reads and writes of API servers, queries, so far."""
+        text = self._operator.metrics()
+        asked = re.findall(r'^cutover_api_requests_total\{.*verb="(\w+)".*\} (\S+)$', text, re.M)
+        reads = sum(float(number) for verb, number in asked if verb == "GET")
+        theirs = httpx.get(f"{self._server}/metrics", trust_env=False).text
+        queries = re.findall(
+            r'^prometheus_http_requests_total\{.*handler="/api/v1/query".*\} (\S+)$', theirs, re.M
+        )
+        return (
+            counted(text, "cutover_look_seconds_count"),
+            reads,
+            sum(float(number) for _, number in asked) - reads,
+            sum(map(float, queries)),
+        )

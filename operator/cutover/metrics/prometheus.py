@@ -6,16 +6,21 @@
 - Proxies come from the environment (HTTPS_PROXY, NO_PROXY), since a remote Prometheus may only be
   reachable through one; never towards loopback, where a proxy would be someone else's machine.
 - A Secret whose content changed gives a new client; the old one is closed once it is unused.
+- aiohttp, since a request through it takes a quarter of the processor time of one through httpx, and
+  two requests were half of what a look of the guards cost.
 """
 
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import httpx
 
 from cutover.api.sides import Prometheus
@@ -30,11 +35,14 @@ LARGEST_ANSWER: Final = 8 * 2**20
 """Bytes; a look's answer has some 30 KiB."""
 IDLE: Final = 900.0
 """Seconds after which an unused client is closed."""
-_CONNECTIONS: Final = httpx.Limits(
-    max_connections=32, max_keepalive_connections=8, keepalive_expiry=60.0
-)
+_CONNECTIONS: Final = 32
+"""To one server with the same credentials, at most."""
+_KEEP_ALIVE: Final = 60.0
+_BUFFER: Final = 2**18
+"""Bytes: most answers come in one piece."""
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
-_STALE: Final = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+_STALE: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)
 _CERTIFICATE_WANTED: Final = (
     "certificate required",
     "bad certificate",
@@ -43,7 +51,7 @@ _CERTIFICATE_WANTED: Final = (
 )
 
 _Read = TypeVar("_Read", Vector, Matrix)
-_Reader = Callable[[str, int, httpx.Headers, bytes, Callable[[str], str]], _Read | Gap]
+_Reader = Callable[[str, int, Mapping[str, str], bytes, Callable[[str], str]], _Read | Gap]
 
 
 class Span(NamedTuple):
@@ -61,22 +69,18 @@ class PrometheusClient:
     def __init__(self, address: str, credentials: Credentials, tls: ssl.SSLContext) -> None:
         self.address = address.rstrip("/")
         self._credentials = credentials
-        self._url = httpx.URL(f"{self.address}/api/v1/query")
-        self._range_url = httpx.URL(f"{self.address}/api/v1/query_range")
-        self._extensions = (
-            {"sni_hostname": credentials.server_name} if credentials.server_name else {}
-        )
+        self._is_tls = urlsplit(self.address).scheme == "https"
         # Compressing pays over a long way, which is https, and costs both ends more than it saves nearby.
-        self._headers = (
-            _FORM if self._url.scheme == "https" else _FORM | {"accept-encoding": "identity"}
-        )
-        self._http = httpx.AsyncClient(
-            verify=tls,
-            headers=list(credentials.headers),
-            limits=_CONNECTIONS,
-            timeout=None,  # noqa: S113 - query() has one deadline over everything
-            follow_redirects=False,
-            trust_env=not is_loopback(self._url.host),
+        spared = {} if self._is_tls else {"accept-encoding": "identity"}
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=_CONNECTIONS, ssl=tls, keepalive_timeout=_KEEP_ALIVE
+            ),
+            headers=[*_FORM.items(), *spared.items(), *credentials.headers],
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=_NO_TIMEOUT,  # query() has one deadline over everything
+            proxy=proxy_towards(self.address),
+            read_bufsize=_BUFFER,
         )
 
     async def query(
@@ -86,7 +90,7 @@ class PrometheusClient:
         form = f"query={Encoded.of(promql)}&timeout={deadline:g}s"
         if time is not None:
             form += f"&time={time:.3f}"
-        return await self._within(deadline, self._url, form, read_answer)
+        return await self._within(deadline, "/api/v1/query", form, read_answer)
 
     async def query_range(
         self, promql: str, span: Span, *, deadline: float = DEADLINE
@@ -96,46 +100,44 @@ class PrometheusClient:
             f"query={Encoded.of(promql)}&timeout={deadline:g}s"
             f"&start={span.begin:.3f}&end={span.end:.3f}&step={span.step:.3f}"
         )
-        return await self._within(deadline, self._range_url, form, read_range)
+        return await self._within(deadline, "/api/v1/query_range", form, read_range)
 
     async def aclose(self) -> None:
         """Close its connections."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def _within(
-        self, deadline: float, url: httpx.URL, form: str, read: _Reader[_Read]
+        self, deadline: float, path: str, form: str, read: _Reader[_Read]
     ) -> _Read | Gap:
         try:
             async with asyncio.timeout(deadline):
-                return await self._ask(url, form, read)
+                return await self._ask(path, form, read)
         except TimeoutError:
             return TooSlow(
                 Missing.UNREACHABLE,
                 f"{self.address} did not answer within {deadline:g} s: is it up, is there a"
                 " firewall between, is the query too much for it?",
             )
-        except (httpx.HTTPError, OSError) as error:
-            # OSError: TLS alerts that come with the answer (ssl.SSLError) pass httpx as they are.
+        except (aiohttp.ClientError, OSError) as error:
             return self._unreachable(error)
 
-    async def _ask(self, url: httpx.URL, form: str, read: _Reader[_Read]) -> _Read | Gap:
+    async def _ask(self, path: str, form: str, read: _Reader[_Read]) -> _Read | Gap:
         try:
-            return await self._post(url, form, read)
+            return await self._post(path, form, read)
+        except aiohttp.ClientConnectorError:
+            raise
         except _STALE:
-            return await self._post(url, form, read)
+            return await self._post(path, form, read)
 
-    async def _post(self, url: httpx.URL, form: str, read: _Reader[_Read]) -> _Read | Gap:
-        asked = self._http.build_request(
-            "POST",
-            url,
-            content=form.encode(),
-            headers=self._headers,
-            extensions=dict(self._extensions),
-        )
-        answer = await self._http.send(asked, stream=True)
-        try:
+    async def _post(self, path: str, form: str, read: _Reader[_Read]) -> _Read | Gap:
+        async with self._http.post(
+            self.address + path,
+            data=form.encode(),
+            allow_redirects=False,
+            server_hostname=self._credentials.server_name,
+        ) as answer:
             body = bytearray()
-            async for chunk in answer.aiter_bytes():
+            async for chunk in answer.content.iter_any():
                 body += chunk
                 if len(body) > LARGEST_ANSWER:
                     return Gap(
@@ -143,13 +145,11 @@ class PrometheusClient:
                         f"{self.address} answered with more than {LARGEST_ANSWER >> 20} MiB: is it a"
                         " Prometheus, does a custom expression give every series?",
                     )
-        finally:
-            await answer.aclose()
-        hide = self._credentials.hide
-        return read(self.address, answer.status_code, answer.headers, bytes(body), hide)
+            hide = self._credentials.hide
+            return read(self.address, answer.status, answer.headers, bytes(body), hide)
 
     def _unreachable(self, error: Exception) -> Gap:
-        words = self._credentials.hide(str(error) or type(error).__name__)
+        words = self._credentials.hide(_said(error))
         if any(word in words.lower().replace("_", " ") for word in _CERTIFICATE_WANTED):
             return Gap(
                 Missing.UNAUTHORISED,
@@ -162,9 +162,9 @@ class PrometheusClient:
                 f"the certificate of {self.address} was not accepted ({words}): check tlsConfig.ca"
                 " and serverName",
             )
-        if isinstance(error, _STALE):
+        if isinstance(error, _STALE) and not isinstance(error, aiohttp.ClientConnectorError):
             # A refused client certificate often looks like this: the connection ends before its alert is read.
-            wanted = ", does it want a client certificate" if self._url.scheme == "https" else ""
+            wanted = ", does it want a client certificate" if self._is_tls else ""
             return Gap(
                 Missing.UNREACHABLE,
                 f"{self.address} ended the connection without an answer ({words}): is it up{wanted}?",
@@ -288,6 +288,27 @@ class PrometheusPool:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, without the address, which the sentence around it has."""
+    cause: Exception = error
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+    words = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+    return words or type(cause).__name__
+
+
+def proxy_towards(address: str) -> str | None:
+    """The environment's proxy for an address; None where there is none, or none is to be used."""
+    parts = urlsplit(address)
+    if parts.hostname is None or is_loopback(parts.hostname) or proxy_bypass(parts.netloc):
+        return None
+    known = getproxies()
+    proxy = known.get(parts.scheme) or known.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def is_loopback(host: str) -> bool:

@@ -57,10 +57,11 @@ class Operator:
         self._kubeconfig.write_text(kubeconfig)
         self.log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.program: Sequence[str] = ("-m", "cutover")
 
     def start(self) -> Self:
         command = [
-            *(sys.executable, "-m", "cutover", f"--listen=127.0.0.1:{self.port}"),
+            *(sys.executable, *self.program, f"--listen=127.0.0.1:{self.port}"),
             *(f"--lease-namespace={self.namespace}", "--log-format=text"),
             *([f"--watch-namespaces={self.watched}"] if self.watched else []),
         ]
@@ -141,13 +142,19 @@ class Stage:
         return self.traffic
 
     def run_operator(
-        self, server: str | None = None, name: str = "operator", watching: Sequence[str] = ()
+        self,
+        server: str | None = None,
+        name: str = "operator",
+        watching: Sequence[str] = (),
+        program: Sequence[str] = ("-m", "cutover"),
     ) -> Operator:
         """An operator for this namespace alone; ``server`` may be a proxy before the API server."""
         kubeconfig = self.cluster.kubeconfig_for(
             user=OPERATOR, server=server, namespace=self.namespace
         )
-        operator = Operator(kubeconfig, self.namespace, self.folder, name, watching).start()
+        operator = Operator(kubeconfig, self.namespace, self.folder, name, watching)
+        operator.program = program
+        operator.start()
         self.stack.callback(operator.stop)
         self.operator = operator
         return operator

@@ -243,7 +243,7 @@ async def test_a_rotated_secret_is_used_at_once(stub: Stub) -> None:
 async def test_secrets_appear_in_no_sentence_and_no_log(
     stub: Stub, pool: PrometheusPool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "httpx")
+    caplog.set_level(logging.DEBUG)
     body = json.dumps({"status": "error", "errorType": "bad_data", "error": "not Bearer s3cret"})
     stub.answer = lambda _: reply("400 Bad Request", body.encode())
     answer = await pool.query("chat", at(stub, token=True), "x")

@@ -1,0 +1,78 @@
+"""Where does the operator's processor time go? `python -m tests.bench shared --profile` starts it through this.
+
+A timer that runs on processor time interrupts the process and notes what its event loop's thread is at,
+weighted with the processor time of that thread since the note before; what other threads used is counted
+apart. A deterministic profiler would double the cost of just the code that is made of many small calls.
+
+    python -P tests/bench/sampled.py NOTES [arguments of cutover]
+
+SIGUSR2 begins afresh; the notes are written each time the interval `EVERY` has passed.
+"""
+
+import json
+import runpy
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+
+EVERY = 0.004
+"""Seconds of processor time between two notes."""
+WRITE_EVERY = 5.0
+"""Seconds between two writes of the notes."""
+
+
+class Notes:
+    """Processor seconds by stack, innermost last."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.clear()
+        self._written = time.monotonic()
+
+    def clear(self, *_: object) -> None:
+        self._stacks: Counter[tuple[str, ...]] = Counter()
+        self._thread, self._process = time.thread_time(), time.process_time()
+        self._others = 0.0
+        self._busy = False
+
+    def note(self, _: int, frame: FrameType | None) -> None:
+        if self._busy:  # an interrupt of this very function
+            return
+        self._busy = True
+        thread, process = time.thread_time(), time.process_time()
+        spent = thread - self._thread
+        self._others += process - self._process - spent
+        self._thread, self._process = thread, process
+        names = []
+        while frame is not None:
+            code = frame.f_code
+            names.append(f"{frame.f_globals.get('__name__', '?')}:{code.co_qualname}")
+            frame = frame.f_back
+        self._stacks[tuple(reversed(names))] += spent
+        if time.monotonic() - self._written > WRITE_EVERY:
+            self._written = time.monotonic()
+            self._write()
+            self._thread, self._process = time.thread_time(), time.process_time()
+        self._busy = False
+
+    def _write(self) -> None:
+        rows = [[list(stack), seconds] for stack, seconds in self._stacks.items()]
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(json.dumps({"others": self._others, "stacks": rows}))
+        fresh.replace(self._path)
+
+
+def main() -> None:
+    notes = Notes(Path(sys.argv[1]))
+    signal.signal(signal.SIGPROF, notes.note)
+    signal.signal(signal.SIGUSR2, notes.clear)
+    signal.setitimer(signal.ITIMER_PROF, EVERY, EVERY)
+    sys.argv = ["cutover", *sys.argv[2:]]
+    runpy.run_module("cutover", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
