@@ -112,8 +112,8 @@ class Reconciler:
     async def _turn(
         self, key: Key, rollout: Mapping[str, Any], cluster: str, memory: Memory
     ) -> float | None:
-        memory.rollout = rollout
         thing = take_apart_once(rollout, self._known, memory)
+        memory.rollout = thing.raw
         seen, want = await observe(
             thing, self._identity(thing, cluster), memory, self._adapters, self._rollouts
         )

@@ -148,6 +148,7 @@ class PooledAdapters:
         made = self._made.setdefault(holder, _Made())
         connection = await self._clusters.connect(plan.traffic.cluster, namespace, holder)
         if made.router is not None and made.traffic == plan.traffic:
+            made.traffic = plan.traffic  # found equal at no cost next time
             return made.router
         if isinstance(connection, Refusal):
             return connection
@@ -204,7 +205,7 @@ class PooledAdapters:
                 self._side(plan, namespace, plan.gates, name="source"),
                 self._side(plan, namespace, plan.gates, name="target"),
             )
-            made.measured = what
+        made.measured = what  # found equal at no cost next time
         return made.metrics
 
     def _side(self, plan: Plan, namespace: str, gates: Sequence[Gate], *, name: str) -> Metrics:

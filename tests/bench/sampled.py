@@ -14,7 +14,7 @@ import runpy
 import signal
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from types import FrameType
 
@@ -33,7 +33,7 @@ class Notes:
         self._written = time.monotonic()
 
     def clear(self, *_: object) -> None:
-        self._stacks: Counter[tuple[str, ...]] = Counter()
+        self._stacks: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._thread, self._process = time.thread_time(), time.process_time()
         self._others = 0.0
         self._busy = False

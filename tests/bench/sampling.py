@@ -1,8 +1,8 @@
 """Tells what `sampled` noted of an operator: processor time of a look by part, and the dearest functions."""
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tests.bench.staging import Meter
@@ -37,17 +37,22 @@ def tell(stage: Stage, meter: Meter) -> None:
     stacks: list[tuple[list[str], float]] = noted["stacks"]
     whole = sum(seconds for _, seconds in stacks) + noted["others"]
     each = 1e3 * meter.operator / max(1, meter.looks) / whole
-    parts: Counter[str] = Counter({"other threads (Kopf's watch)": noted["others"]})
-    within: Counter[str] = Counter()
+    parts: defaultdict[str, float] = defaultdict(float)
+    within: defaultdict[str, float] = defaultdict(float)
+    parts["other threads (Kopf's watch)"] = noted["others"]
     for stack, seconds in stacks:
         parts[_part(stack)] += seconds
         for name in set(stack):
             within[name] += seconds
-    for part, seconds in parts.most_common():
+    for part, seconds in _dearest_first(parts):
         print(f"    {part:<34} {each * seconds:6.2f} ms")
     print(f"    of these, within ({len(stacks)} stacks, {whole:.1f} s):")
-    for name, seconds in _ours(within.most_common(400)):
+    for name, seconds in _ours(_dearest_first(within)):
         print(f"      {each * seconds:6.2f} ms  {name}")
+
+
+def _dearest_first(spent: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(spent.items(), key=lambda row: -row[1])
 
 
 def _ours(rows: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:

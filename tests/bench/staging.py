@@ -99,11 +99,15 @@ class Meter:
     def _counts(self) -> tuple[float, float, float, float]:
         """Looks, reads and writes of API servers, queries, so far."""
         text = self._operator.metrics()
-        asked = re.findall(r'^cutover_api_requests_total\{.*verb="(\w+)".*\} (\S+)$', text, re.M)
+        asked = re.findall(
+            r'^cutover_api_requests_total\{.*verb="(\w+)".*\} (\S+)$', text, re.MULTILINE
+        )
         reads = sum(float(number) for verb, number in asked if verb == "GET")
         theirs = httpx.get(f"{self._server}/metrics", trust_env=False).text
         queries = re.findall(
-            r'^prometheus_http_requests_total\{.*handler="/api/v1/query".*\} (\S+)$', theirs, re.M
+            r'^prometheus_http_requests_total\{.*handler="/api/v1/query".*\} (\S+)$',
+            theirs,
+            re.MULTILINE,
         )
         return (
             counted(text, "cutover_look_seconds_count"),

@@ -6,6 +6,7 @@ All raise ``ValueError`` with a sentence on text that is none of ours.
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -27,10 +28,13 @@ Ratio = Annotated[str, Field(pattern=RATIO_PATTERN, max_length=13)]
 Number = Annotated[str, Field(pattern=NUMBER_PATTERN, max_length=23)]
 """A decimal number of either sign as a string: ``3``, ``-0.5``."""
 
+_REMEMBERED: Final = 4096
+"""Durations: each look asks the same few again and again, and to read one takes 3 µs."""
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 
 
+@lru_cache(_REMEMBERED)
 def parse_duration(text: str) -> timedelta:
     """Return the length of time that ``text`` names."""
     if not re.fullmatch(DURATION_PATTERN, text):

@@ -26,6 +26,7 @@ class ApiRollouts:
         """Read one afresh; None: it does not exist; NotWritten: the API server did not answer."""
         answer = await self._own.get(_path(namespace, name))
         if isinstance(answer, Ok):
+            answer.body["metadata"].pop("managedFields", None)  # half of what would be kept of it
             return answer.body
         if answer.reason is Reason.NOT_FOUND and answer.from_api_server:
             return None

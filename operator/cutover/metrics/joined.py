@@ -129,11 +129,12 @@ class JoinedMetrics:
     ) -> Answered | Gap:
         """Ask everything, and apart from it what was refused before."""
         questions = self._scene.questions
+        whole = self._query(questions.joined(windows, self._apart, full=full, long=long))
         apart = [one for one in questions.asked(windows, long) if one[0].name in self._apart]
-        joined, *answers = await asyncio.gather(
-            self._query(questions.joined(windows, self._apart, full=full, long=long)),
-            *(self._alone(*one) for one in apart),
-        )
+        if apart:
+            joined, *answers = await asyncio.gather(whole, *(self._alone(*one) for one in apart))
+        else:
+            joined, answers = await whole, []
         if isinstance(joined, Vector):
             asked = [one for one, _ in apart]
             return self._gathered(windows, joined, asked, answers, long=long)

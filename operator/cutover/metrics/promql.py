@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from math import inf
 from typing import Final
 from urllib.parse import quote_plus
@@ -17,6 +18,8 @@ GATE: Final = "gate"
 SPAN: Final = "window"
 """The two labels that tell the rows of a joined answer apart."""
 
+_SPANS: Final = 4096
+"""Lengths of time that are remembered: each is written several times a look."""
 _PLAIN_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _SELECTED: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{")
 
@@ -43,6 +46,7 @@ def selector(metric: str, *matchers: str) -> str:
     return f"{metric}{{{','.join(one for one in matchers if one)}}}"
 
 
+@lru_cache(_SPANS)
 def duration(seconds: float) -> str:
     """Write a length of time: ``754s``, or whole milliseconds (``7500ms``) where it is no whole second."""
     whole = round(seconds)

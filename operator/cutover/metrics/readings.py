@@ -3,12 +3,17 @@
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from cutover.decide.readings import Gap, Missing
 from cutover.judge.histogram import Buckets
 from cutover.metrics import promql
 from cutover.metrics.answers import Row
 from cutover.metrics.promql import GATE, SPAN
+
+_EDGES: Final = 4096
+"""Texts that are remembered."""
 
 Sorted = Mapping[tuple[str, str], list[Row]]
 """Rows by their tags: (gate, window)."""
@@ -83,9 +88,10 @@ def read_buckets(what: str, rows: Iterable[Row], series: Mapping[float, float]) 
         if not math.isfinite(row.value):
             return _not_finite(what, row.value)
         counts[le] = row.value
-    most = max(series.values(), default=0.0)
-    whole = {le: n for le, n in counts.items() if series.get(float(le), most) >= most}
-    buckets = Buckets.parse(whole)
+    if series:
+        most = max(series.values())
+        counts = {le: n for le, n in counts.items() if series.get(float(le), most) >= most}
+    buckets = Buckets.parse(counts)
     if buckets is None:
         return Gap(
             Missing.INVALID_QUERY,
@@ -105,6 +111,7 @@ def read_series(rows: Iterable[Row]) -> dict[float, float]:
     return found
 
 
+@lru_cache(_EDGES)
 def edge_of(le: str) -> float | None:
     """Read a bucket's ``le``; None where it is no number."""
     try:

@@ -1,6 +1,6 @@
 """Rows into a side's reading: every number, or why there is none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,7 +25,8 @@ def tell(scene: Scene, seen: Answered, findings: Findings | Gap | None) -> SideR
     at = seen.at or (found.at if found else None)
     scrape = seen.vital(SCRAPE)
     stale = diagnosis.stale(scene, newest, at, scrape) if newest and at else None
-    teller = _Teller(scene, seen, findings, stale)
+    asked = (*scene.questions.quantities, *scene.questions.distributions)
+    teller = _Teller(scene, seen, findings, stale, {one.name: one for one in asked})
     first = seen.windows[0] if seen.windows else 0.0
     return SideReading(
         windows=tuple(teller.window(seconds) for seconds in seen.windows),
@@ -34,7 +35,7 @@ def tell(scene: Scene, seen: Answered, findings: Findings | Gap | None) -> SideR
         unscraped=seen.vital(UP) == 0,
         queries={
             one.name: promql.over(one.expression, first if seen.long is None else seen.long)
-            for one in (*scene.questions.quantities, *scene.questions.distributions)
+            for one in asked
         },
         overlaps=scene.questions.shares_everything or bool(seen.vital(COMMON)),
         gauges=read_gauges(scene.questions.gauges, seen, stale),
@@ -47,6 +48,7 @@ class _Teller:
     seen: Answered
     findings: Findings | Gap | None
     stale: Gap | None
+    asked: Mapping[str, Quantity]
 
     def window(self, seconds: float) -> WindowReading:
         """Read one window."""
@@ -111,9 +113,7 @@ class _Teller:
         return buckets if isinstance(buckets, Gap) else buckets.scaled(quantity.unit)
 
     def _quantity(self, name: str) -> Quantity | None:
-        questions = self.scene.questions
-        asked = (*questions.quantities, *questions.distributions)
-        return next((one for one in asked if one.name == name), None)
+        return self.asked.get(name)
 
     def _rows(self, name: str, seconds: float) -> tuple[Quantity, Sequence[Row]] | Gap:
         """Return the quantity and its rows, of which there is at least one."""

@@ -60,8 +60,8 @@ class Memory:
 
     rollout: Mapping[str, Any] = field(default_factory=dict)
     """As last read: a rollback goes on from it while the rollouts' own API server is gone."""
-    taken_apart: tuple[str, Any] | None = None
-    """Its resourceVersion, and what it holds (`world.Object`)."""
+    taken_apart: Any = None
+    """What it holds (`world.Object`)."""
     last_full_look: datetime | None = None
     scrape_seconds: float | None = None
     windows_needed: int | None = None

@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from cutover import api
-from cutover.api.clusters import ClusterRef
 from cutover.api.gates import Gate
 from cutover.api.sides import Profile
 from cutover.api.status import Plan, Status
@@ -66,14 +65,17 @@ class Object:
 def take_apart_once(rollout: Mapping[str, Any], known: Known, memory: Memory) -> Object:
     """Take an object apart, unless that version of it was the last one that was."""
     version = rollout["metadata"]["resourceVersion"]
-    if memory.taken_apart is None or memory.taken_apart[0] != version:
-        memory.taken_apart = (version, take_apart(rollout, known))
-    thing: Object = memory.taken_apart[1]
-    return thing
+    before: Object | None = memory.taken_apart
+    if before is None or before.raw["metadata"]["resourceVersion"] != version:
+        before = memory.taken_apart = take_apart(rollout, known, before)
+    return before
 
 
-def take_apart(rollout: Mapping[str, Any], known: Known) -> Object:
-    """Read an object of any age: neither its spec nor its status has to fit today's models."""
+def take_apart(rollout: Mapping[str, Any], known: Known, before: Object | None = None) -> Object:
+    """Read an object of any age: neither its spec nor its status has to fit today's models.
+
+    What the spec means is taken from ``before``, another version of it, where that says the same.
+    """
     meta = rollout["metadata"]
     annotations = meta.get("annotations") or {}
     commands = read_commands(
@@ -85,6 +87,15 @@ def take_apart(rollout: Mapping[str, Any], known: Known) -> Object:
         status = Status.model_validate(rollout.get("status") or {})
     except ValidationError:
         status = Status()
+    draft = before.draft if before is not None and _same_spec(before.raw, rollout) else None
+    draft = draft or resolve(
+        rollout,
+        operator_version=known.operator_version,
+        default_gates=known.default_gates,
+        metrics=known.metrics,
+    )
+    if isinstance(draft, Plan) and draft == status.plan:
+        status = status.model_copy(update={"plan": draft})  # one of them is enough to keep
     return Object(
         raw=rollout,
         namespace=str(meta["namespace"]),
@@ -92,13 +103,14 @@ def take_apart(rollout: Mapping[str, Any], known: Known) -> Object:
         commands=commands,
         status=status,
         status_lost=commands.has_finalizer and status.phase is None,
-        draft=resolve(
-            rollout,
-            operator_version=known.operator_version,
-            default_gates=known.default_gates,
-            metrics=known.metrics,
-        ),
+        draft=draft,
     )
+
+
+def _same_spec(before: Mapping[str, Any], rollout: Mapping[str, Any]) -> bool:
+    old, new = before["metadata"], rollout["metadata"]
+    same = old.get("uid") == new.get("uid") and old.get("generation") == new.get("generation")
+    return same and before.get("spec") == rollout.get("spec")
 
 
 async def observe(
@@ -189,9 +201,11 @@ def _beside(
     if asked is None or want.health is None:
         end_beside(memory)
         return None
-    if memory.beside is None or memory.beside.about != asked.about:
+    about = asked.about
+    if memory.beside is None or memory.beside.about != about:
         end_beside(memory)
-        memory.beside = Beside(asked.about, status, now)
+        memory.beside = Beside(about, status, now)
+    memory.beside.about = about  # found equal at no cost next time
     memory.beside.ask(asked, want, now)
     return memory.beside
 
@@ -259,11 +273,17 @@ async def _look(
     if not want.windows and not want.reach:
         route = await _route(thing, plan, want, adapters, holder, insist=want.going_back)
         return route, None, None, (SideReach(), SideReach())
+    metrics = adapters.metrics(plan, thing.namespace, holder)
+    if not want.reach:
+        route, readings = await asyncio.gather(
+            _route(thing, plan, want, adapters, holder, insist=False), _both(metrics, want, memory)
+        )
+        return route, *readings, (SideReach(), SideReach())
     route, readings, near, far = await asyncio.gather(
         _route(thing, plan, want, adapters, holder, insist=False),
-        _both(adapters.metrics(plan, thing.namespace, holder), want, memory),
-        _reach(plan.source.cluster, want, thing, adapters, holder),
-        _reach(plan.target.cluster, want, thing, adapters, holder),
+        _both(metrics, want, memory),
+        adapters.reach(plan.source.cluster, thing.namespace, holder),
+        adapters.reach(plan.target.cluster, thing.namespace, holder),
     )
     left, right = readings if want.windows else (None, None)
     return route, left, right, (near, far)
@@ -303,14 +323,6 @@ async def _route(
     if not want.mirror or not isinstance(route, RouteSeen) or route.mirror_refusal is not None:
         return route
     return replace(route, mirror_refusal=await router.mirrorable(route, want.mirror))
-
-
-async def _reach(
-    ref: ClusterRef, want: Wanted, thing: Object, adapters: Adapters, holder: str
-) -> SideReach:
-    if not want.reach:
-        return SideReach()
-    return await adapters.reach(ref, thing.namespace, holder)
 
 
 def _learn(

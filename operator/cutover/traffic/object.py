@@ -40,6 +40,8 @@ class ObjectRouter:
         self._clock = clock
         self._asked_at = float("-inf")
         self._newest = ""
+        self._seen: tuple[Mapping[str, Any], ObjectSeen] | None = None
+        """An object as it came, and what it means: the watch has the same one for many looks."""
         self._takes: set[int] = set()
         """Percents of which the API server has taken a mirror in a dry run."""
 
@@ -51,13 +53,13 @@ class ObjectRouter:
         """
         watched = self._from_watch()
         if watched is not None:
-            return see(watched, self._layout)
+            return self._see(watched)
         answer = await self._connection.get(self._path, deadline=deadline, insist=insist)
         if isinstance(answer, Failed):
             return await self._unread(answer, deadline)
         self._asked_at = self._clock()
         self._newest = answer.body["metadata"]["resourceVersion"]
-        return see(answer.body, self._layout)
+        return self._see(answer.body)
 
     async def write(
         self, seen: RouteSeen, change: RouteChange, *, deadline: float = DEADLINE
@@ -139,7 +141,7 @@ class ObjectRouter:
         cached = self._watch.cached(self._layout.wanted.name) if self._watch is not None else None
         if cached is None or not self._is_ours(cached):
             return None
-        return see(cached, self._layout)
+        return self._see(cached)
 
     @property
     def _path(self) -> str:
@@ -151,6 +153,11 @@ class ObjectRouter:
             return ""
         typed = self._layout.kind.typed
         return f"; it needs get, list, watch and patch of {typed} in namespace {self._namespace}"
+
+    def _see(self, thing: Mapping[str, Any]) -> ObjectSeen:
+        if self._seen is None or self._seen[0] is not thing:
+            self._seen = thing, see(thing, self._layout)
+        return self._seen[1]
 
     def _is_ours(self, cached: Mapping[str, Any]) -> bool:
         manager = last_manager(cached["metadata"], self._layout.owned)
