@@ -1,10 +1,7 @@
 """Every kind of router on a real API server with its own definitions: looked at, written, read back, rolled back."""
 
-import uuid
 from collections.abc import AsyncIterator, Iterator
-from copy import deepcopy
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
@@ -12,25 +9,18 @@ from cutover.clusters.connection import Connection
 from cutover.decide.observation import Refusal
 from cutover.decide.route import RouteGone, RouteUnreadable, RuleWeights
 from cutover.decide.weights import restored, weights_at
-from cutover.ports import Conflict, NotWritten, RouteChange, Written
-from cutover.traffic.layout import Layout
+from cutover.ports import Conflict, NotWritten, RouteChange
 from cutover.traffic.layouts import layout_of
 from cutover.traffic.object import ObjectRouter
 from cutover.traffic.seen import ObjectSeen
 from cutover.traffic.standing import parts_of, value_at
-from tests.fakes.routers import ROUTED, Json, Routed
+from tests.fakes.routers import ROUTED, Json
 from tests.features.connecting import connected
+from tests.features.subject_object import Thing, define, made
 from tests.features.subject_route import MINE, THEIRS, bare
-from tests.lab import Cluster, parts
-from tests.lab.routes import wait_for
+from tests.lab import Cluster
 
 pytestmark = pytest.mark.lab
-
-DEFINITIONS = {
-    "istio-crds": "virtualservices.networking.istio.io",
-    "external-dns-crds": "dnsendpoints.externaldns.k8s.io",
-    "traefik-crds": "traefikservices.traefik.io",
-}
 
 MIRRORING = ["contourHTTPProxy", "grpcRoute", "httpRoute"]
 
@@ -39,10 +29,7 @@ MIRRORING = ["contourHTTPProxy", "grpcRoute", "httpRoute"]
 def cluster(clusters: tuple[Cluster, Cluster]) -> Iterator[Cluster]:
     """Where the definitions of other projects are installed beside those of Gateway API and Contour."""
     source = clusters[0]
-    for folder in parts.ensure(DEFINITIONS).values():
-        source.kubectl("apply", "--server-side", f"--filename={folder}")
-    for definition in DEFINITIONS.values():
-        wait_for(partial(source.is_established, definition), definition, 30)
+    define(source)
     yield source
 
 
@@ -50,55 +37,6 @@ def cluster(clusters: tuple[Cluster, Cluster]) -> Iterator[Cluster]:
 async def connection(cluster: Cluster) -> AsyncIterator[Connection]:
     async with connected(cluster) as one:
         yield one
-
-
-class Thing:
-    """One object of some kind, and its router under test."""
-
-    def __init__(
-        self, cluster: Cluster, connection: Connection, routed: Routed, layout: Layout
-    ) -> None:
-        self.cluster = cluster
-        self.namespace = f"routers-{uuid.uuid4().hex[:8]}"
-        self.layout = layout
-        self.router = ObjectRouter(connection, self.namespace, layout)
-        cluster.ensure_namespace(self.namespace)
-        document = deepcopy(routed.document)
-        document["metadata"]["namespace"] = self.namespace
-        cluster.call("POST", self.collection, document)
-
-    @property
-    def collection(self) -> str:
-        return self.layout.kind.collection(self.namespace)
-
-    def read(self) -> Json:
-        return self.cluster.call("GET", f"{self.collection}/chat")
-
-    def patch(self, *operations: Json) -> None:
-        headers = {"Content-Type": "application/json-patch+json"}
-        self.cluster.call(
-            "PATCH", f"{self.collection}/chat?fieldManager=somebody", operations, headers
-        )
-
-    async def look(self) -> ObjectSeen:
-        seen = await self.router.look()
-        assert isinstance(seen, ObjectSeen), seen
-        return seen
-
-    async def write(self, change: RouteChange) -> None:
-        """As a reconciler would: controllers write statuses between looks and writes."""
-        written: object = Conflict("")
-        while isinstance(written, Conflict):
-            written = await self.router.write(await self.look(), change)
-        assert isinstance(written, Written), written
-
-
-async def made(cluster: Cluster, connection: Connection, kind: str) -> Thing:
-    routed = ROUTED[kind]
-    layout = await layout_of(routed.wanted, connection)
-    assert not isinstance(layout, Refusal)
-    assert layout.kind == routed.made().kind, "the API server names the plural"
-    return Thing(cluster, connection, routed, layout)
 
 
 def whole(document: Json) -> Json:
@@ -227,7 +165,7 @@ async def test_a_virtualservice_mirrors_and_leaves_no_trace_of_it(
     """Of its http rules alone, since Istio copies nothing of the others."""
     routed = ROUTED["virtualService"]
     http = replace(routed, router=routed.router | {"rules": ["http/1"]})
-    thing = Thing(cluster, connection, http, http.made())
+    thing = Thing(cluster, connection, http, http.made()).create()
     before = thing.read()
     seen = await thing.look()
     claim = replace(MINE, original=seen.rules)
@@ -238,6 +176,6 @@ async def test_a_virtualservice_mirrors_and_leaves_no_trace_of_it(
         assert (await thing.look()).mirrored == percent
     await thing.write(RouteChange((), None))
     assert whole(thing.read()) == whole(before)
-    every = Thing(cluster, connection, routed, routed.made())
+    every = Thing(cluster, connection, routed, routed.made()).create()
     refused = await every.router.mirrorable(await every.look(), [10])
     assert "of which Istio copies nothing" in str(refused)

@@ -67,8 +67,8 @@ class Part:
 
     @property
     def key(self) -> str:
-        files = (self.folder / name for name in ("go.mod", "go.sum", "main.go"))
-        pins = digest(b"".join(path.read_bytes() for path in files if path.exists()))
+        files = (self.folder / "go.mod", self.folder / "go.sum", *sorted(self.folder.glob("*.go")))
+        pins = digest(b"".join(path.read_bytes() for path in files))
         system = f"{platform.system()}-{platform.machine()}".lower()
         return f"{self.name}-{self.version}-{system}-{pins}"
 
@@ -180,6 +180,9 @@ PARTS = {
             kubernetes_version=True,
             optional=True,
         ),
+        # What Argo CD and Flux do to one object, by their own packages: docs/gitops.md.
+        Part("flux", "flux", "github.com/fluxcd/kustomize-controller/api", "."),
+        Part("argo-cd", "argo-cd", "github.com/argoproj/argo-cd/v3", ".", optional=True),
         # The oldest that are supported: `make test-oldest`.
         Part(
             "kube-apiserver-oldest",

@@ -1,15 +1,16 @@
-"""Git writes too: Argo CD and Flux as they are set up in manifests/, and as they are not."""
+"""Git writes too: whole rollouts beside Argo CD and Flux as they are set up in manifests/, and as they are not."""
 
 import copy
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cutover.api import CLAIM
 from cutover.cli.ownership import MANAGER
-from tests.features.rollouts.gitops import SSA, ArgoCd, Flux, Json, Tool, documented, owned
+from tests.features.gitops import SSA, ArgoCd, Flux, Json, Tool, documented, in_git, owned
 from tests.features.rollouts.stage import RESOURCE, Stage
 from tests.features.rollouts.test_foreign_hands import again_and_again
 from tests.lab import Lab
@@ -17,24 +18,30 @@ from tests.lab import Lab
 pytestmark = pytest.mark.lab
 _numbers = itertools.count(1)
 
-WELL_SET_UP: dict[str, Callable[[Stage], Tool]] = {
-    "argocd": lambda s: ArgoCd(s.cluster, s.route.path, ignored=documented("argocd")),
-    "argocd-client-side": lambda s: ArgoCd(
-        s.cluster, s.route.path, server_side=False, ignored=documented("argocd")
+LONG = pytest.mark.long
+Make = Callable[[Stage, Path], Tool]
+
+WELL_SET_UP: dict[str, Make] = {
+    "flux": lambda s, at: Flux.set_up(s.cluster, at, documented("flux")["spec"]["ignore"]),
+    "argocd": lambda s, at: ArgoCd.set_up(s.cluster, at, ignored_by_argo_cd()),
+    "argocd-client-side": lambda s, at: ArgoCd.set_up(
+        s.cluster, at, ignored_by_argo_cd(), server_side=False
     ),
-    "flux": lambda s: Flux(s.cluster, s.route.path, ignored=documented("flux")),
 }
-NOT_SET_UP: dict[str, Callable[[Stage], Tool]] = {
-    "argocd": lambda s: ArgoCd(s.cluster, s.route.path),
-    "flux": lambda s: Flux(s.cluster, s.route.path),
+NOT_SET_UP: dict[str, Make] = {
+    "flux": lambda s, at: Flux.set_up(s.cluster, at),
+    "argocd": lambda s, at: ArgoCd.set_up(s.cluster, at),
 }
 
 
-def in_git(stage: Stage) -> Json:
-    """The route as Git has it: at 100/0, with what a person writes and no more."""
-    live = stage.route.read()
-    kept = {key: live["metadata"][key] for key in ("name", "namespace")}
-    return {**{key: live[key] for key in ("apiVersion", "kind", "spec")}, "metadata": kept}
+def ignored_by_argo_cd() -> list[Json]:
+    found: list[Json] = documented("argocd")["spec"]["ignoreDifferences"]
+    return found
+
+
+def each(tools: dict[str, Make]) -> list[Any]:
+    """Flux in every run, Argo CD in the long one, since its packages take minutes to build."""
+    return [one if one == "flux" else pytest.param(one, marks=LONG) for one in tools]
 
 
 def at_25(stage: Stage, git: Json, tool: Tool) -> None:
@@ -45,10 +52,12 @@ def at_25(stage: Stage, git: Json, tool: Tool) -> None:
     stage.wait("applied", lambda: stage.status["weights"].get("applied") == 25)
 
 
-@pytest.mark.parametrize("name", WELL_SET_UP)
-def test_a_tool_that_is_set_up_as_documented_disturbs_nothing(name: str, stage: Stage) -> None:
-    tool = WELL_SET_UP[name](stage)
-    git = in_git(stage)
+@pytest.mark.parametrize("name", each(WELL_SET_UP))
+def test_a_tool_that_is_set_up_as_documented_disturbs_nothing(
+    name: str, stage: Stage, tmp_path: Path
+) -> None:
+    tool = WELL_SET_UP[name](stage, tmp_path)
+    git = in_git(stage.route.read())
     at_25(stage, git, tool)
     # A JSON Patch on one weight makes its writer own the whole list, because the list is atomic.
     assert owned(stage.route.read(), "cutover")[0]["f:spec"] == {"f:rules": {}}
@@ -57,24 +66,20 @@ def test_a_tool_that_is_set_up_as_documented_disturbs_nothing(name: str, stage: 
     assert stage.targets == [0, 25]
     assert stage.condition("Paused")["status"] == "False"
 
-    def by_itself() -> None:
-        if tool.differs(git):
-            tool.sync(git)
-
-    with again_and_again(by_itself, 0.5) as done:
-        stage.wait("synced", lambda: len(done) > 3)
+    with again_and_again(lambda: tool.heal(git), 2) as done:
+        stage.wait("synced", lambda: len(done) > 1)
         stage.patch({"spec": {"approved": [{"name": "go-live", "attempt": 1}]}})
         stage.wait_phase("Completed")
     assert stage.targets == [0, 25, 100]
     assert "TrafficOverridden" not in {one["reason"] for one in stage.status["history"]}
 
 
-@pytest.mark.parametrize("name", NOT_SET_UP)
+@pytest.mark.parametrize("name", each(NOT_SET_UP))
 def test_a_sync_of_the_old_weights_is_an_emergency_stop_with_the_tools_name(
-    name: str, stage: Stage
+    name: str, stage: Stage, tmp_path: Path
 ) -> None:
-    tool = NOT_SET_UP[name](stage)
-    git = in_git(stage)
+    tool = NOT_SET_UP[name](stage, tmp_path)
+    git = in_git(stage.route.read())
     at_25(stage, git, tool)
     claim = stage.route.read()["metadata"]["annotations"][CLAIM]
     tool.sync(git)
@@ -113,10 +118,11 @@ def _paused_for(stage: Stage, reason: str) -> str:
     return str(one["message"]) if one.get("reason") == reason else ""
 
 
-def test_a_claim_that_somebody_takes_away_is_put_back_and_moves_no_weight(stage: Stage) -> None:
+def test_a_claim_that_somebody_takes_away_is_put_back_and_moves_no_weight(
+    stage: Stage, tmp_path: Path
+) -> None:
     """A sync with Replace=true, or `kubectl replace`: the whole object is written, without our annotation."""
-    git = in_git(stage)
-    at_25(stage, git, ArgoCd(stage.cluster, stage.route.path))
+    at_25(stage, in_git(stage.route.read()), Flux.set_up(stage.cluster, tmp_path))
     live = stage.route.read()
     del live["metadata"]["annotations"][CLAIM]
     stage.cluster.call("PUT", f"{stage.route.path}?fieldManager=argocd-controller", live)
@@ -128,39 +134,6 @@ def test_a_claim_that_somebody_takes_away_is_put_back_and_moves_no_weight(stage:
     stage.wait_phase("RolledBack")
     assert stage.targets == [0, 25, 0]
     assert stage.route.weights() == (100, 0)
-
-
-# --- what the settings hide -----------------------------------------------------------------------
-
-
-def test_an_edit_of_the_rules_in_git_waits_until_argo_cd_no_longer_ignores_the_weights(
-    stage: Stage,
-) -> None:
-    """It is shown, and never applied: the list of rules is taken from the cluster as a whole."""
-    git = in_git(stage)
-    tool = ArgoCd(stage.cluster, stage.route.path, ignored=documented("argocd"))
-    tool.sync(git)
-    assert not tool.differs(git)
-    git["spec"]["rules"][0]["timeouts"] = {"request": "30s"}
-    git["metadata"]["labels"] = {"team": "chat"}
-    tool.sync(git)
-    live = stage.route.read()
-    assert live["metadata"]["labels"] == {"team": "chat"}
-    assert "timeouts" not in live["spec"]["rules"][0]
-    assert tool.differs(git)
-
-
-def test_an_edit_of_the_rules_in_git_comes_through_flux_beside_the_live_weights(
-    stage: Stage,
-) -> None:
-    git = in_git(stage)
-    tool = Flux(stage.cluster, stage.route.path, ignored=documented("flux"))
-    tool.sync(git)
-    stage.route.set_weights(75, 25)
-    git["spec"]["rules"][0]["timeouts"] = {"request": "30s"}
-    tool.sync(git)
-    assert stage.route.read()["spec"]["rules"][0]["timeouts"] == {"request": "30s"}
-    assert stage.route.weights() == (75, 25)
 
 
 # --- the rollout itself ---------------------------------------------------------------------------
@@ -219,14 +192,38 @@ def _say(lab: Lab, path: str, manager: str, spec: Json, *, apply: bool) -> None:
     ],
 )
 def test_what_a_person_says_survives_flux(
-    rollout: tuple[Lab, Json, str], manager: str, apply: bool, policy: str | None, stays: bool
+    rollout: tuple[Lab, Json, str],
+    manager: str,
+    *,
+    apply: bool,
+    policy: str | None,
+    stays: bool,
+    tmp_path: Path,
 ) -> None:
     lab, git, path = rollout
     if policy is not None:
         git["metadata"]["annotations"] = {SSA: policy}
-    flux = Flux(lab.source, path)
+    flux = Flux.set_up(lab.source, tmp_path)
     flux.sync(git)
     _say(lab, path, manager, {"paused": True}, apply=apply)
     flux.sync(git)
     spec: dict[str, Any] = lab.source.call("GET", path)["spec"]
     assert spec.get("paused", False) is stays
+
+
+@LONG
+@pytest.mark.parametrize("server_side", [True, False])
+@pytest.mark.parametrize(("manager", "apply"), [(MANAGER, True), ("kubectl-patch", False)])
+def test_what_a_person_says_survives_argo_cd(
+    rollout: tuple[Lab, Json, str], manager: str, *, apply: bool, server_side: bool, tmp_path: Path
+) -> None:
+    lab, git, path = rollout
+    argo = ArgoCd.set_up(lab.source, tmp_path, server_side=server_side)
+    argo.sync(git)
+    _say(lab, path, manager, {"paused": True}, apply=apply)
+    assert not argo.heal(git)
+    git["metadata"]["labels"] = {"team": "chat"}
+    argo.sync(git)
+    live = lab.source.call("GET", path)
+    assert live["spec"]["paused"] is True
+    assert live["metadata"]["labels"]["team"] == "chat"
