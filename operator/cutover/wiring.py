@@ -198,7 +198,7 @@ class PooledAdapters:
         made = self._made.setdefault(holder, _Made())
         what = (
             *(plan.source, plan.target, plan.profile, plan.custom, plan.gates),
-            *(plan.traffic.gateway, plan.traffic.route, plan.traffic.cluster.namespace),
+            *(plan.traffic.gateway, plan.traffic.every_route, plan.traffic.cluster.namespace),
         )
         if made.metrics is None or made.measured != what:
             made.metrics = (
@@ -227,7 +227,7 @@ class PooledAdapters:
         place = traffic.cluster.namespace or namespace
         gateway = GatewayMetrics(
             traffic.gateway,
-            backend_matchers(traffic.gateway, traffic.route, place, name=name),
+            backend_matchers(traffic.gateway, traffic.every_route, place, name=name),
             Place(traffic.gateway.prometheus, namespace, self._prometheus),
             gates,
         )

@@ -33,7 +33,9 @@ from tests.chaos.awaits import FAULTS, InjectedError, Injector, injected, sites
 from tests.chaos.ground import Ground, everything, prepared, warmed_up
 from tests.features.rollouts.stage import Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.long]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
+PATIENCE = 150.0
+"""Seconds after which something hangs for good, however busy the machine is."""
 
 MODULES = (
     "cutover.reconciler",
@@ -208,7 +210,7 @@ async def reconcile(reconciler: Reconciler, key: Key, injector: Injector) -> flo
 async def drive(
     reconciler: Reconciler, key: Key, injector: Injector, until: Callable[[], bool]
 ) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not await asyncio.to_thread(until):
             wait = await reconcile(reconciler, key, injector)
             await asyncio.sleep(min(wait, 0.1))

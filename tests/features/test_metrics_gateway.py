@@ -52,7 +52,7 @@ def seen_at_gateway(
             "targetBackend": {"name": route.target_backend},
         }
     )
-    matchers = backend_matchers(where, http_route, route.namespace, name=name)
+    matchers = backend_matchers(where, [http_route], route.namespace, name=name)
     return GatewayMetrics(where, matchers, Place(where.prometheus, "inference", pool), GATES)
 
 

@@ -57,6 +57,35 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
         yield make
 
 
+async def test_a_share_that_the_definitions_do_not_know_is_refused_and_all_is_mirrored(
+    make: Make, request: pytest.FixtureRequest
+) -> None:
+    """``percent`` came with Gateway API v1.3; pruned, it would be a mirror of everything."""
+    oldest = request.node.callspec.params["make"] == "oldest"
+    subject = make()
+    subject.create(PAIR)
+    before = bare(subject.read())
+    refused = await subject.router.mirrorable(await subject.look(), [10])
+    if oldest:
+        assert refused == (
+            "the route's API server knows no mirror of 10 % (percent came with Gateway API v1.3): update its"
+            " definitions, mirror 100%, or remove the shadow steps"
+        )
+        seen = await subject.look()
+        some = RouteChange((), replace(MINE, mirror=10))
+        result: object = await subject.router.write(seen, some)
+        assert isinstance(result, NotWritten), "nothing is pruned into a mirror of everything"
+    else:
+        assert refused is None
+    assert bare(subject.read()) == before
+    assert await subject.router.mirrorable(await subject.look(), [100]) is None
+    await subject.write(RouteChange((), replace(MINE, mirror=100)))
+    assert (await subject.look()).mirrored == 100
+    await subject.write(RouteChange((), None))
+    assert bare(subject.read()) == before | {"metadata": bare(subject.read())["metadata"]}
+    assert bare(subject.read())["spec"] == before["spec"]
+
+
 async def test_everything_but_the_two_weights_and_the_claim_stays(make: Make) -> None:
     subject = make()
     header = {"name": "x", "value": "y"}

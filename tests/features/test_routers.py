@@ -9,10 +9,11 @@ from cutover.clusters.connection import Connection
 from cutover.decide.observation import Refusal
 from cutover.decide.route import RouteGone, RouteUnreadable, RuleWeights
 from cutover.decide.weights import restored, weights_at
-from cutover.ports import Conflict, NotWritten, RouteChange
+from cutover.ports import Conflict, NotWritten, RouteChange, Written
 from cutover.traffic.layouts import layout_of
 from cutover.traffic.object import ObjectRouter
 from cutover.traffic.seen import ObjectSeen
+from cutover.traffic.several import SeveralRouters, SeveralSeen
 from cutover.traffic.standing import parts_of, value_at
 from tests.fakes.routers import ROUTED, Json
 from tests.features.connecting import connected
@@ -122,6 +123,81 @@ def somebody_elses(seen: ObjectSeen, document: Json) -> Json:
     if named:
         return {"path": named[0], "value": "other"}
     return {"path": tested[0], "value": f" {value_at(document, parts_of(tested[0]))}"}
+
+
+async def every(cluster: Cluster, connection: Connection, *kinds: str) -> list[Thing]:
+    """One object of each kind. Of a VirtualService the http rules, which alone can be mirrored."""
+    things = [await made(cluster, connection, kind) for kind in kinds if kind != "virtualService"]
+    if "virtualService" in kinds:
+        routed = ROUTED["virtualService"]
+        http = replace(routed, router=routed.router | {"rules": ["http/1"]})
+        things.append(Thing(cluster, connection, http, http.made()))
+    return things
+
+
+def together(things: list[Thing]) -> SeveralRouters:
+    names = [f"{one.layout.kind.name} {one.layout.wanted.name}" for one in things]
+    return SeveralRouters([one.router for one in things], names)
+
+
+async def written(routers: SeveralRouters, change: RouteChange) -> SeveralSeen:
+    """As a reconciler would, over all of them."""
+    result: object = Conflict("")
+    while isinstance(result, Conflict):
+        result = await routers.write(await seen_of(routers), change)
+    assert isinstance(result, Written), result
+    return await seen_of(routers)
+
+
+async def seen_of(routers: SeveralRouters) -> SeveralSeen:
+    seen = await routers.look()
+    assert isinstance(seen, SeveralSeen), seen
+    return seen
+
+
+async def test_routes_of_every_kind_move_together_and_back(
+    cluster: Cluster, connection: Connection
+) -> None:
+    things = await every(cluster, connection, *ROUTED)
+    before = [whole(one.read()) for one in things]
+    routers = together(things)
+    seen = await seen_of(routers)
+    assert (seen.problem, seen.declared) == (None, 0.0)
+    claim = replace(MINE, original=seen.rules)
+    for target in (10, 50, 100):
+        now = await written(routers, RouteChange(weights_at(seen.rules, target), claim))
+        assert now.declared == target
+        assert len(now.claims) == len(things)
+    assert {one["metadata"]["name"] for one in (thing.read() for thing in things)} == {"chat"}
+    back = RouteChange(restored((await seen_of(routers)).rules, seen.rules), None)
+    assert (await written(routers, back)).declared == 0
+    assert [whole(one.read()) for one in things] == before
+
+
+async def test_routes_of_kinds_that_can_mirror_all_do_or_none_does(
+    cluster: Cluster, connection: Connection
+) -> None:
+    things = await every(cluster, connection, *MIRRORING, "virtualService")
+    proxy = next(one for one in things if one.layout.kind.name == "HTTPProxy")
+    own = {"op": "remove", "path": "/spec/routes/0/services/3"}
+    routers = together(things)
+    refused = str(await routers.mirrorable(await seen_of(routers), [100]))
+    assert refused.startswith("HTTPProxy chat: ")
+    claim = replace(MINE, original=(await seen_of(routers)).rules)
+    change = RouteChange((), replace(claim, mirror=100))
+    assert isinstance(await routers.write(await seen_of(routers), change), NotWritten)
+    assert not (await seen_of(routers)).mirrors_any
+    assert not (await seen_of(routers)).claims, "none was written, not even for a moment"
+
+    proxy.patch(own)  # Contour takes one mirror alone
+    before = [whole(one.read()) for one in things]
+    assert await routers.mirrorable(await seen_of(routers), [10, 100]) is None
+    assert [whole(one.read()) for one in things] == before, "a dry run has changed something"
+    for percent in (10, 100):
+        now = await written(routers, RouteChange((), replace(claim, mirror=percent)))
+        assert (now.mirrored, now.declared) == (percent, 0.0)
+    await written(routers, RouteChange((), None))
+    assert [whole(one.read()) for one in things] == before
 
 
 async def test_absent_kinds_and_missing_permissions_are_told_apart(

@@ -3,8 +3,9 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
@@ -15,7 +16,7 @@ from cutover.api.traffic import Traffic
 from cutover.clusters.connection import Connection
 from cutover.decide.observation import Refusal
 from cutover.decide.weights import restored, weights_at
-from cutover.ports import Conflict, RouteChange, Written
+from cutover.ports import Conflict, NotWritten, RouteChange, Written
 from cutover.traffic.layouts import layout_of
 from cutover.traffic.object import ObjectRouter
 from cutover.traffic.seen import ObjectSeen
@@ -30,6 +31,9 @@ pytestmark = pytest.mark.lab
 Json = dict[str, Any]
 Ask = Callable[[], str]
 """One request; the name of the side that answered it."""
+PATIENCE = 60.0
+"""Seconds after which something never happens, however busy the machine is."""
+CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}
 PAIR = {"sourceBackend": {"name": "source"}, "targetBackend": {"name": "target"}}
 
 
@@ -69,7 +73,7 @@ def shares(ask: Ask, count: int = 200) -> float:
 
 async def until(ask: Ask, side: str) -> None:
     """Contour says that it has accepted before Envoy has it."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while {ask() for _ in range(20)} != {side}:
         assert time.monotonic() < deadline, f"not all on the {side}"
         await asyncio.sleep(0.02)
@@ -81,7 +85,7 @@ async def moved_there_and_back(router: ObjectRouter, ask: Ask) -> None:
     assert (seen.problem, seen.declared) == (None, 0.0)
     await until(ask, "source")
     await written(router, RouteChange(weights_at(seen.rules, 30), MINE))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while {ask() for _ in range(20)} != {"source", "target"}:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
@@ -96,7 +100,59 @@ async def moved_there_and_back(router: ObjectRouter, ask: Ask) -> None:
     assert (now.rules, now.claim) == (seen.rules, None)
 
 
-async def test_a_grpc_route_moves_calls(lab: Lab, connection: Connection) -> None:
+async def copied_and_no_more(
+    router: ObjectRouter, ask: Ask, arrived: Callable[[], Awaitable[int]]
+) -> None:
+    """Users see the source alone while the target gets a copy of each request, and none afterwards."""
+    before = await accepted(router)
+    await until(ask, "source")
+    assert await router.mirrorable(before, [100]) is None
+    already = await arrived()
+    seen = await written(router, RouteChange((), replace(MINE, mirror=100)))
+    assert (seen.mirrored, seen.declared) == (100, 0.0)
+
+    async def copies_come() -> bool:
+        return ask() == "source" and await arrived() > already
+
+    await wait(copies_come, "no copy arrives")
+    counted = await arrived()
+    assert {ask() for _ in range(50)} == {"source"}
+
+    async def all_copied() -> bool:
+        return await arrived() >= counted + 50
+
+    await wait(all_copied, "not every request was copied")
+    now = await written(router, RouteChange((), None))
+    assert (now.rules, now.claim, now.mirrors) == (before.rules, None, ())
+
+    async def none_is_copied() -> bool:
+        counted = await arrived()
+        assert {ask() for _ in range(30)} == {"source"}
+        return await arrived() == counted
+
+    await wait(none_is_copied, "copies go on")
+    counted = await arrived()
+    assert {ask() for _ in range(50)} == {"source"}
+    assert await arrived() == counted
+
+
+async def wait(until: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not await until():
+        assert time.monotonic() < deadline, otherwise
+        await asyncio.sleep(0.02)
+
+
+def sent(lab: Lab, namespace: str) -> float:
+    """Requests that Envoy says it has sent to the target, copies included."""
+    stats = httpx.get(f"{lab.envoy_admin}/stats?filter=upstream_rq_total$", trust_env=False).text
+    lines = (line.rpartition(": ") for line in stats.splitlines())
+    return sum(float(count) for name, _, count in lines if f".{namespace}_target_" in name)
+
+
+async def test_a_grpc_route_moves_calls_and_contours_copies_of_them_reach_nobody(
+    lab: Lab, connection: Connection
+) -> None:
     namespace, host = f"grpc-{uuid.uuid4().hex[:8]}", f"{uuid.uuid4().hex[:8]}.example"
     lab.source.ensure_namespace(namespace)
     with ExitStack() as stack:
@@ -133,6 +189,26 @@ async def test_a_grpc_route_moves_calls(lab: Lab, connection: Connection) -> Non
         await moved_there_and_back(router, ask)
         assert servers["target"].calls > 20
 
+        seen = await accepted(router)
+        assert "copies of a GRPCRoute's calls as HTTP/1.1" in str(
+            await router.mirrorable(seen, [100])
+        )
+        assert isinstance(
+            await router.write(seen, RouteChange((), replace(MINE, mirror=100))), NotWritten
+        )
+        calls, copies = servers["target"].calls, sent(lab, namespace)
+        reference = {"name": "target", "port": ports["target"]}
+        mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": reference}}
+        patch = [{"op": "add", "path": "/spec/rules/0/filters", "value": [mirror]}]
+        path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/grpcroutes/chat"
+        lab.source.call("PATCH", path, patch, {"Content-Type": "application/json-patch+json"})
+
+        async def all_are_sent() -> bool:
+            return ask() == "source" and sent(lab, namespace) > copies + 20
+
+        await wait(all_are_sent, "no copy is sent")
+        assert servers["target"].calls == calls, "it copies calls as HTTP/2 now: let it mirror"
+
 
 def http_proxy(lab: Lab, namespace: str, host: str, ports: dict[str, int]) -> None:
     services(lab, namespace, ports)
@@ -151,7 +227,9 @@ def http_proxy(lab: Lab, namespace: str, host: str, ports: dict[str, int]) -> No
     )
 
 
-async def test_an_httpproxy_moves_requests(lab: Lab, slot: Slot, connection: Connection) -> None:
+async def test_an_httpproxy_moves_and_copies_requests(
+    lab: Lab, slot: Slot, connection: Connection
+) -> None:
     namespace, host = f"proxy-{uuid.uuid4().hex[:8]}", f"{uuid.uuid4().hex[:8]}.example"
     lab.source.ensure_namespace(namespace)
     http_proxy(lab, namespace, host, {"source": slot.source.port, "target": slot.target.port})
@@ -160,8 +238,16 @@ async def test_an_httpproxy_moves_requests(lab: Lab, slot: Slot, connection: Con
         def ask() -> str:
             return str(client.get("/health").headers.get("x-served-by", ""))
 
+        def chat() -> str:
+            answer = client.post("/v1/chat/completions", json=CHAT)
+            return str(answer.headers.get("x-served-by", ""))
+
+        async def arrived() -> int:
+            return len(await slot.target.arrivals())
+
         router = await router_of(connection, namespace, "contourHTTPProxy")
         await moved_there_and_back(router, ask)
+        await copied_and_no_more(router, chat, arrived)
 
 
 async def test_contour_says_what_it_does_not_take_of_an_httpproxy(

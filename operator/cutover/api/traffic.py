@@ -86,9 +86,9 @@ class Gateway(Wire):
     prometheus: Prometheus
     """Where the gateway's metrics are read."""
     source_matchers: Matchers | None = None
-    """Labels of the source backend's series. Omitted: made of the backend's namespace, name and port."""
+    """Labels of the source backend's series; with additionalRoutes of all source backends'. Omitted: made of each backend's namespace, name and port."""
     target_matchers: Matchers | None = None
-    """Labels of the target backend's series. Omitted: made of the backend's namespace, name and port."""
+    """Labels of the target backend's series; with additionalRoutes of all target backends'. Omitted: made of each backend's namespace, name and port."""
 
 
 class Delivery(Wire):
@@ -116,40 +116,42 @@ _NAMING: Final = ("httpRoute", "grpcRoute", "contourHTTPProxy", "traefikService"
 """Those that name backends as gateways name their series."""
 
 
-TOGETHER: Final = ("httpRoute", "grpcRoute")
-"""Those that may be moved together."""
-
-
 class AdditionalRoute(Wire):
     """One more route that is moved together with the first; exactly one of its fields is set."""
 
     model_config = ruled_by(
-        exactly_one(*TOGETHER, says=f"name exactly one route in each entry: {', '.join(TOGETHER)}")
+        exactly_one(*ROUTERS, says=f"name exactly one route in each entry: {', '.join(ROUTERS)}")
     )
 
     http_route: HttpRoute | None = None
     """A Gateway API HTTPRoute."""
     grpc_route: GrpcRoute | None = None
     """A Gateway API GRPCRoute."""
+    virtual_service: VirtualService | None = None
+    """An Istio VirtualService."""
+    dns_endpoint: DnsEndpoint | None = None
+    """An external-dns DNSEndpoint; settle is then as long as its records are cached."""
+    contour_http_proxy: Annotated[ContourHttpProxy | None, Field(alias="contourHTTPProxy")] = None
+    """A Contour HTTPProxy."""
+    traefik_service: TraefikWeighted | None = None
+    """A TraefikService."""
+    alb_ingress: AlbIngress | None = None
+    """An Ingress of the AWS Load Balancer Controller."""
+    nginx_canary: NginxCanary | None = None
+    """A canary Ingress of ingress-nginx."""
+    patch: PatchRoute | None = None
+    """Any other object with weights."""
 
     @property
     def routes(self) -> tuple[Route, ...]:
         """All that are named: one, as the definition has it."""
-        every = (self.http_route, self.grpc_route)
-        return tuple(one for one in every if one is not None)
+        return _named(self)
 
 
 class Traffic(Wire):
     """The one route whose weights are moved, and those that are moved with it."""
 
     model_config = ruled_by(
-        Rule(
-            "!has(self.additionalRoutes)"
-            f" || {' || '.join(f'has(self.{each})' for each in TOGETHER)}",
-            f"only {', '.join(TOGETHER)} can be moved together with others: give the other routes rollouts"
-            " of their own",
-            at=".additionalRoutes",
-        ),
         exactly_one(
             *ROUTERS,
             says=f"name exactly one route whose weights are moved: {', '.join(ROUTERS)}",
@@ -191,7 +193,7 @@ class Traffic(Wire):
     additional_routes: (
         Annotated[list[AdditionalRoute], Field(min_length=1, max_length=7)] | None
     ) = None
-    """More routes of the same cluster and namespace that must not diverge: all have the same weight, a raise that one of them does not take is taken back from all, and a rollback puts each back without waiting for the others. Not with shadow steps. Omitted: one route is moved."""
+    """More routes of the same cluster and namespace that must not diverge: all have the same weight, a raise (or a mirror) that one of them does not take is taken back from all, and a rollback puts each back without waiting for the others. Omitted: one route is moved."""
     on_override: OnOverride = OnOverride.ENFORCE
     """When somebody else raises the target's share: Enforce puts the rollout's weights back, Pause waits for a person. A share that somebody lowers is never raised again by itself."""
     delivery: Delivery = Delivery()
@@ -219,9 +221,13 @@ class Traffic(Wire):
     @property
     def routes(self) -> tuple[Route, ...]:
         """All that are named: one, as the definition has it."""
-        every = (
-            *(self.http_route, self.grpc_route, self.virtual_service, self.dns_endpoint),
-            *(self.contour_http_proxy, self.traefik_service, self.alb_ingress, self.nginx_canary),
-            self.patch,
-        )
-        return tuple(one for one in every if one is not None)
+        return _named(self)
+
+
+def _named(where: AdditionalRoute | Traffic) -> tuple[Route, ...]:
+    every = (
+        *(where.http_route, where.grpc_route, where.virtual_service, where.dns_endpoint),
+        *(where.contour_http_proxy, where.traefik_service, where.alb_ingress, where.nginx_canary),
+        where.patch,
+    )
+    return tuple(one for one in every if one is not None)

@@ -69,15 +69,27 @@ def _before(name: str, status: "Status", restore: str, abort: str) -> Iterator[s
 
 def irreversible(traffic: Mapping[str, Any]) -> str | None:
     """Say why a route cannot move traffic the other way; None: it can."""
-    patch = traffic.get("patch") or {}
-    if "nginxCanary" not in traffic and not (patch and "source" not in patch):
+    every = {"traffic": traffic} | {
+        f"traffic.additionalRoutes[{number}]": route
+        for number, route in enumerate(traffic.get("additionalRoutes") or ())
+    }
+    found = ((at, _one_number(route)) for at, route in every.items())
+    field = next((f"{at}.{kind}" for at, kind in found if kind is not None), None)
+    if field is None:
         return None
-    kind = "nginxCanary" if "nginxCanary" in traffic else "patch"
     return (
-        f"traffic.{kind} holds one number, the target's share, so no rollout can raise the source's: make the"
+        f"{field} holds one number, the target's share, so no rollout can raise the source's: make the"
         " former source the one that has the number (for ingress-nginx: exchange the two Ingresses' backends"
         " with the canary's weight at 0) and write a rollout for that"
     )
+
+
+def _one_number(route: Mapping[str, Any]) -> str | None:
+    """The kind of a route that holds the target's number and none of the source's."""
+    patch = route.get("patch") or {}
+    if patch and "source" not in patch:
+        return "patch"
+    return "nginxCanary" if "nginxCanary" in route else None
 
 
 def reversed_rollout(rollout: Mapping[str, Any]) -> tuple[Json, list[str]]:

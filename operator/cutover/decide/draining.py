@@ -209,13 +209,13 @@ def _autoscalers(seen: Observation, fate: SourceFate) -> list[LeftBehind]:
 
 
 def _on_the_route(plan: Plan) -> list[LeftBehind]:
-    route = plan.traffic.route
     return [
         LeftBehind(
             object=f"{route.kind} {route.name}",
             of="route",
             state="names the source still, at weight 0",
         )
+        for route in plan.traffic.every_route
     ]
 
 

@@ -16,13 +16,14 @@ from cutover.api.sides import Profile
 from cutover.api.spec import Spec
 from cutover.api.status import Plan
 from cutover.api.steps import MOST_SHADOWS, Soak, Step, StepKind
-from cutover.api.traffic import ROUTERS, TOGETHER
+from cutover.api.traffic import ROUTERS
 from cutover.decide.applying import overridden
 from cutover.decide.draining import completion_refusal
 from cutover.decide.holdout import holdout_refusal
 from cutover.decide.observation import Commands, Refusal
 from cutover.decide.outputs import outputs_refusal
 from cutover.decide.tellable import Tells, preferred_gates, untellable
+from cutover.decide.together import together_refusal
 from cutover.decide.windows import windows_refusal
 
 DEFAULT_STEPS = (
@@ -145,7 +146,9 @@ def _together_refusal(plan: Plan) -> Refusal | None:
     odd = next((n for n, one in enumerate(more) if len(one.routes) != 1), None)
     if odd is not None:
         where = f"spec.traffic.additionalRoutes[{odd}]"
-        return Refusal("InvalidSpec", f"{where} must name exactly one route: {', '.join(TOGETHER)}")
+        return Refusal("InvalidSpec", f"{where} must name exactly one route: {', '.join(ROUTERS)}")
+    if not more:
+        return None
     named = [(one.kind, one.name) for one in plan.traffic.every_route]
     twice = next((one for one in named if named.count(one) > 1), None)
     if twice is not None:
@@ -153,13 +156,7 @@ def _together_refusal(plan: Plan) -> Refusal | None:
             "InvalidSpec",
             f"spec.traffic names {twice[0]} {twice[1]} twice: take it out of additionalRoutes",
         )
-    if more and any(step.shadow is not None for step in plan.steps):
-        return Refusal(
-            "InvalidSpec",
-            "requests are mirrored where one route alone is moved: remove the shadow steps, or"
-            " spec.traffic.additionalRoutes",
-        )
-    return None
+    return together_refusal(plan.traffic)
 
 
 def _steps_refusal(steps: Sequence[Step]) -> Refusal | None:

@@ -40,8 +40,8 @@ def route_checks(seen: Observation, plan: Plan) -> Iterator[Check]:
 
 
 def _seen(seen: Observation, plan: Plan, route: RouteSeen) -> Iterator[Check]:
-    named = plan.traffic.route
-    good = f"{named.kind} {named.name} names both backends"
+    every = [f"{one.kind} {one.name} names both backends" for one in plan.traffic.every_route]
+    good = ", ".join(every)
     yield of_refusal("route", _backends_missing(route), good)
     other = claims.foreign(seen, route)
     free = "no other rollout moves its weights"

@@ -18,7 +18,7 @@ from cutover.decide.share import mirrored
 
 def kept_mirror(status: Status, plan: Plan, route: RouteSeen) -> int:
     """Percent that may go on being mirrored: what a shadow step has brought, or is about to."""
-    if route.claim is None or shadow_percent(plan, status) is None:
+    if route.claim is None or shadow_percent(plan, status) is None or _is_half_written(route):
         return 0
     return route.claim.mirror if status.pause is None or mirrored(status) else 0
 
@@ -34,6 +34,13 @@ def tidied(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> D
     if claim.mirror and route.mirrored != claim.mirror:
         return _stopped(seen, status, plan, route)
     return record.mirror_left(status) if not claim.mirror else status
+
+
+def _is_half_written(route: RouteSeen) -> bool:
+    """Whether our own write reached only some of several routes: each mirrors what its own claim says."""
+    wanted = {rule.rule: one.mirror for one in route.every_claim for rule in one.original}
+    seen = {one.rule: one.percent for one in route.mirrors}
+    return len(set(wanted.values())) > 1 and wanted == seen
 
 
 def _stopped(seen: Observation, status: Status, plan: Plan, route: RouteSeen) -> Decision:

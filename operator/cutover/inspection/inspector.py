@@ -20,6 +20,7 @@ from cutover.judge.golden import Answer, GoldenSet, Unanswered
 from cutover.ports import SideName
 from cutover.replay.client import connect
 from cutover.replay.replayer import GoldenReplayer, Replays
+from cutover.traffic.layout import Kind
 from cutover.traffic.layouts import layout_of
 
 A_MOMENT = 1.0
@@ -42,11 +43,14 @@ class PlanInspector:
         connection = await self._cluster(traffic.cluster)
         if isinstance(connection, Refusal):
             return Gap(Missing.CREDENTIALS, connection.message)
-        layout = await layout_of(traffic.route, connection)
-        if isinstance(layout, Refusal):
-            return Gap(Missing.UNREACHABLE, layout.message)
+        kinds: list[Kind] = []
+        for route in traffic.every_route:
+            layout = await layout_of(route, connection)
+            if isinstance(layout, Refusal):
+                return Gap(Missing.UNREACHABLE, layout.message)
+            kinds.append(layout.kind)
         paused = await self._to_pause()
-        rights = rights_of(self._plan, self._namespace, layout.kind, paused)
+        rights = rights_of(self._plan, self._namespace, kinds, paused)
         return await ask_rights(list(rights), self._cluster)
 
     async def model(self, side: SideName) -> Model | Gap:

@@ -60,19 +60,15 @@ class Right:
 
 
 def rights_of(
-    plan: Plan, namespace: str, kind: Kind, paused: Sequence[str] = ()
+    plan: Plan, namespace: str, kinds: Sequence[Kind], paused: Sequence[str] = ()
 ) -> Iterator[Right]:
     """Everything that the run does on API servers for this plan, beside its own object.
 
-    ``kind`` is the route's. ``paused`` are KEDA's ScaledObjects of the source's workload, which are paused
-    before it is scaled to zero; an empty name: which they are may not be listed.
+    ``kinds`` are the routes', in their order. ``paused`` are KEDA's ScaledObjects of the source's workload,
+    which are paused before it is scaled to zero; an empty name: which they are may not be listed.
     """
-    traffic = plan.traffic
-    place = traffic.cluster.namespace or namespace
-    route = Right(traffic.cluster, "get", kind.group, kind.plural, place, traffic.route.name)
-    yield from (route, replace(route, verb="patch"))
-    for verb in ("list", "watch"):
-        yield replace(route, verb=verb, name="", without=SEEN_LATER)
+    for named, kind in zip(plan.traffic.every_route, kinds, strict=True):
+        yield from _route(plan.traffic.cluster, named.name, kind, namespace)
     for side in (plan.source, plan.target):
         if side.workload is not None:
             yield _workload(side, side.workload, namespace)
@@ -86,6 +82,13 @@ def rights_of(
     for asking in golden_askings(plan).values():
         if asking.dataset.config_map_key_ref is not None:
             yield _config_map(ClusterRef(), namespace, asking.dataset.config_map_key_ref.name)
+
+
+def _route(ref: ClusterRef, name: str, kind: Kind, namespace: str) -> Iterator[Right]:
+    route = Right(ref, "get", kind.group, kind.plural, ref.namespace or namespace, name)
+    yield from (route, replace(route, verb="patch"))
+    for verb in ("list", "watch"):
+        yield replace(route, verb=verb, name="", without=SEEN_LATER)
 
 
 def _scaling(workload: Right, paused: Sequence[str]) -> Iterator[Right]:

@@ -21,16 +21,20 @@ from cutover.metrics.quantities import times_of
 from cutover.metrics.questions import ask_gateway
 
 
-def backend_matchers(gateway: Gateway, route: Route, namespace: str, *, name: str) -> str:
-    """Write the matchers that tell the ``name``'s (source or target) backend from all others."""
+def backend_matchers(
+    gateway: Gateway, routes: Sequence[Route], namespace: str, *, name: str
+) -> str:
+    """Write the matchers that tell the ``name``'s (source or target) backends from all others.
+
+    A backend of several routes is one, as the gateway counts it once.
+    """
     given = {"source": gateway.source_matchers, "target": gateway.target_matchers}[name]
-    written = GATEWAYS[gateway.profile].backend
-    named = route.backends
-    if (
-        given is not None or written is None or named is None
-    ):  # the definition asks for ``given`` then
-        return promql.rendered(given or {})
-    return written(dict(zip(("source", "target"), named, strict=True))[name], namespace)
+    written = GATEWAYS[gateway.profile].backends
+    named = [one.backends for one in routes]
+    every = [one[("source", "target").index(name)] for one in named if one is not None]
+    if given is not None or written is None or len(every) < len(named):
+        return promql.rendered(given or {})  # the definition or the plan asks for ``given`` then
+    return written(every, namespace)
 
 
 class GatewayMetrics(JoinedMetrics):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cutover.api.routes import BackendRef, GatewayRoute
+from cutover.api.routes import BackendRef, GatewayRoute, GrpcRoute
 from cutover.traffic.acceptance import refusal
 from cutover.traffic.layout import (
     Found,
@@ -22,7 +22,7 @@ from cutover.traffic.layout import (
 from cutover.traffic.limits import own_limit
 from cutover.traffic.listed import Rule, Spelling, Wanted, find_places
 from cutover.traffic.mirroring import Mirroring
-from cutover.traffic.requestmirror import ignores_percent, spots
+from cutover.traffic.requestmirror import cannot_copy_calls, ignores_percent, spots
 
 _IDENTIFYING = ("group", "kind", "name", "namespace", "port")
 
@@ -45,7 +45,8 @@ class GatewayLayout:
             [place.rule for place in places],
             lambda one: is_same(one, self.wanted.target_backend, namespace),
         )
-        mirroring = Mirroring(filters, coarse=ignores_percent(seen))
+        refused = cannot_copy_calls(seen) if self.kind.name == GrpcRoute.kind else None
+        mirroring = Mirroring(filters, refusal=refused, coarse=ignores_percent(seen))
         unlimited = self.kind.name == "HTTPRoute" and any(
             not rules[place.rule].get("timeouts") for place in places
         )

@@ -89,7 +89,7 @@ class ObjectRouter:
         operations = build_patch(seen, change, self._layout)
         if isinstance(operations, str):
             return NotWritten(str(Reason.REFUSED), operations)
-        query = {**MANAGER, "dryRun": "All"}
+        query = {**MANAGER, **(STRICT if change.mirror else {}), "dryRun": "All"}
         answer = await self._connection.patch(
             self._path, operations, JSON_PATCH, query, deadline=deadline
         )

@@ -10,6 +10,8 @@ _REFERENCE: Final = ("group", "kind", "name", "namespace", "port")
 
 _COPIES_ALL: Final = {"projectcontour.io/": "Contour (1.33)"}
 """Gateways, by the beginning of their controllers' names, that copy every request whatever ``percent`` says."""
+_COPIES_IN_HTTP_1: Final = {"projectcontour.io/": "Contour (1.33)"}
+"""Those whose copies of gRPC's calls are no HTTP/2."""
 
 Rule = Mapping[str, Any]
 
@@ -65,9 +67,24 @@ def _percent(mirror: Mapping[str, Any]) -> int:
 
 def ignores_percent(route: Mapping[str, Any]) -> str | None:
     """Name the gateway of the route that would copy all requests where some are asked for; None: none is known to."""
+    return _gateway(route, _COPIES_ALL)
+
+
+def cannot_copy_calls(route: Mapping[str, Any]) -> str | None:
+    """Say why copies of a GRPCRoute's calls would reach no gRPC server; None: nothing is known to speak against it."""
+    gateway = _gateway(route, _COPIES_IN_HTTP_1)
+    if gateway is None:
+        return None
+    return (
+        f"{gateway} sends the copies of a GRPCRoute's calls as HTTP/1.1, which gRPC servers do not answer: remove"
+        " the shadow steps"
+    )
+
+
+def _gateway(route: Mapping[str, Any], known: Mapping[str, str]) -> str | None:
     for parent in (route.get("status") or {}).get("parents") or ():
         controller = str(parent.get("controllerName") or "")
-        for prefix, gateway in _COPIES_ALL.items():
+        for prefix, gateway in known.items():
             if controller.startswith(prefix):
                 return gateway
     return None

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import gcd
 from typing import Protocol
 
 from cutover.decide.route import (
@@ -18,6 +19,7 @@ from cutover.decide.route import (
     RouteGone,
     RouteSeen,
     RouteUnreadable,
+    RuleMirror,
     RuleWeights,
     belongs_to_another,
 )
@@ -28,7 +30,6 @@ PINNED_TRIES = 3
 TRIES = 8
 """For each route of a write that lowers: it loses races without making the others wait."""
 SAME = 1e-6
-NO_MIRROR = "requests are mirrored where one route alone is moved: remove the shadow steps"
 
 
 class Part(Protocol):
@@ -48,6 +49,11 @@ class Part(Protocol):
         """Have the API server take a write without keeping it."""
 
     def expressible(self, seen: RouteSeen, weights: Sequence[int]) -> str | None:
+        """As a `Router`."""
+
+    async def mirrorable(
+        self, seen: RouteSeen, percents: Sequence[int], *, deadline: float = DEADLINE
+    ) -> str | None:
         """As a `Router`."""
 
     def own_echo(self) -> RouteSeen | None:
@@ -110,14 +116,16 @@ class SeveralRouters:
         return None
 
     async def mirrorable(
-        self,
-        seen: RouteSeen,  # noqa: ARG002 - as a Router
-        percents: Sequence[int],  # noqa: ARG002
-        *,
-        deadline: float = DEADLINE,  # noqa: ARG002
+        self, seen: RouteSeen, percents: Sequence[int], *, deadline: float = DEADLINE
     ) -> str | None:
-        """Return why nothing can be mirrored."""
-        return NO_MIRROR
+        """Return why so much cannot be mirrored on one of the routes; all are tried at once."""
+        parts = seen.parts if isinstance(seen, SeveralSeen) else ()
+        there = [(n, part) for n, part in enumerate(parts) if isinstance(part, RouteSeen)]
+        tried = await asyncio.gather(
+            *(self._routers[n].mirrorable(part, percents, deadline=deadline) for n, part in there)
+        )
+        refused = ((n, why) for (n, _), why in zip(there, tried, strict=True) if why is not None)
+        return next((f"{self._names[number]}: {why}" for number, why in refused), None)
 
     def own_echo(self) -> RouteSeen | None:
         """Return what the watches show if all of it is what we wrote."""
@@ -159,10 +167,12 @@ class SeveralRouters:
         """Lower one route to what it showed before, where it shows what we raised it to."""
         for turn in range(PINNED_TRIES):
             now = await self._routers[number].look(insist=True)
-            if not isinstance(now, RouteSeen) or not _shows(now, raised.weights):
+            if not isinstance(now, RouteSeen) or not _shows(now, raised):
                 return
-            claim = raised.claim and replace(raised.claim, written=before.rules)
-            change = RouteChange(before.rules, claim, pinned=turn == 0)
+            claim = raised.claim and replace(
+                raised.claim, written=before.rules, mirror=_claimed(before)
+            )
+            change = RouteChange(before.rules if raised.weights else (), claim, pinned=turn == 0)
             if not isinstance(await self._routers[number].write(now, change), Conflict):
                 return
 
@@ -172,7 +182,8 @@ class SeveralRouters:
         """Write one route, whatever becomes of the others; only a lowering tries again by itself."""
         router, name = self._routers[number], self._names[number]
         result: WriteResult = Conflict(f"{name}: not tried yet")
-        for turn in range(TRIES if change.weights else 1):
+        lowers = bool(change.weights) or change.mirror < _claimed(part)
+        for turn in range(TRIES if lowers else 1):
             if change.claim and part.claim and belongs_to_another(part.claim, change.claim):
                 return NotWritten("RouteInUse", f"{name} is claimed by {part.claim.owner}")
             pinned = change.pinned and turn < PINNED_TRIES
@@ -219,6 +230,7 @@ def _united(
     refused = next((n for n, one in seen if not one.accepted), None)
     troubled = next(((n, one) for n, one in seen if one.problem is not None), None)
     unreadable = (one.claim_text for _, one in seen if one.claim is None and one.claim_text)
+    still = next(((n, one) for n, one in seen if one.mirror_refusal is not None), None)
     others = (one.last_manager for _, one in seen if one.last_manager != "cutover")
     whole = [one.whole for _, one in seen if one.whole is not None]
     written = tuple(rule for claim in claims for rule in claim.written)
@@ -236,10 +248,14 @@ def _united(
         claim_text=next(unreadable, None)
         if len(claims) < len(seen)
         else "/".join(str(one.claim_text) for _, one in seen),
-        whole=whole[0] if whole else None,
+        whole=gcd(*whole) or None,
         largest=min(one.largest for _, one in seen),
         delivery_seconds=max(one.delivery_seconds for _, one in seen),
         answer_limit=next((one.answer_limit for _, one in seen if one.answer_limit), None),
+        mirrors=tuple(mirror for number, one in seen for mirror in _mirrors(one, number))
+        if any(claim.mirror for claim in claims)
+        else (),
+        mirror_refusal=f"{names[still[0]]}: {still[1].mirror_refusal}" if still else None,
         claims=claims,
         written=written if says else (),
         parts=tuple(looks),
@@ -251,12 +267,16 @@ def _acceptance(look: Route) -> str:
 
 
 def _least(claims: Sequence[Claim]) -> Claim | None:
-    """The claim that is the furthest behind, with the original weights of all; what was written stays with each."""
+    """The claim that is the furthest behind, with the original weights of all; what was written stays with each.
+
+    What any of them mirrors is mirrored: it has to be taken away.
+    """
     if not claims:
         return None
     behind = min(claims, key=lambda one: (one.epoch, one.attempt, one.going_back is not None))
     original = tuple(rule for claim in claims for rule in claim.original)
-    return replace(behind, original=original, written=())
+    mirror = max(claim.mirror for claim in claims)
+    return replace(behind, original=original, written=(), mirror=mirror)
 
 
 def _numbered(claim: Claim, number: int) -> Claim:
@@ -265,6 +285,12 @@ def _numbered(claim: Claim, number: int) -> Claim:
         original=_moved(claim.original, number),
         written=_moved(claim.written, number),
     )
+
+
+def _mirrors(one: RouteSeen, number: int) -> tuple[RuleMirror, ...]:
+    """What one route mirrors; a rule of a route that claims no mirror has none of ours."""
+    known = one.mirrors or tuple(RuleMirror(rule.rule, 0) for rule in one.rules)
+    return tuple(replace(mirror, rule=number * RULES + mirror.rule) for mirror in known)
 
 
 def _moved(rules: Sequence[RuleWeights], number: int) -> tuple[RuleWeights, ...]:
@@ -291,14 +317,22 @@ def _part_of(change: RouteChange, number: int, part: RouteSeen) -> RouteChange:
     return RouteChange(weights, claim, change.pinned)
 
 
+def _claimed(part: RouteSeen) -> int:
+    """Percent that the claim on one route says is mirrored."""
+    return part.claim.mirror if part.claim is not None else 0
+
+
 def _rises(part: RouteSeen, change: RouteChange) -> bool:
     now = {rule.rule: _share(rule) for rule in part.rules}
-    return any(_share(rule) > now.get(rule.rule, 0.0) + SAME for rule in change.weights)
+    more = any(_share(rule) > now.get(rule.rule, 0.0) + SAME for rule in change.weights)
+    return more or change.mirror > _claimed(part)
 
 
-def _shows(part: RouteSeen, weights: Sequence[RuleWeights]) -> bool:
+def _shows(part: RouteSeen, raised: RouteChange) -> bool:
+    """Whether the route still is as a raise has left it."""
     now = {rule.rule: _share(rule) for rule in part.rules}
-    return all(abs(now.get(rule.rule, -1.0) - _share(rule)) < SAME for rule in weights)
+    same = all(abs(now.get(rule.rule, -1.0) - _share(rule)) < SAME for rule in raised.weights)
+    return same and _claimed(part) == raised.mirror
 
 
 def _share(rule: RuleWeights) -> float:

@@ -14,7 +14,7 @@ from tests.features.admission.holdout_cases import HOLDOUT
 from tests.features.admission.outputs_cases import OUTPUTS, outputs
 from tests.features.admission.prometheus_cases import GATEWAY, prometheus_cases
 from tests.features.admission.rollouts import Json, at, spec
-from tests.features.admission.route_cases import ROUTES
+from tests.features.admission.route_cases import ROUTES, as_additional, is_of_one_kind
 from tests.features.admission.router_cases import ROUTERS
 
 END = {"weight": 100}
@@ -252,6 +252,7 @@ STATIC: list[Case] = [
     ),
     *ROUTERS,
     *ROUTES,
+    *(as_additional(one) for one in (*ROUTERS, *ROUTES) if is_of_one_kind(one)),
     Case(
         "weights fall",
         "spec.steps",

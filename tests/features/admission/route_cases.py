@@ -1,5 +1,8 @@
 """The rules about the mesh's and DNS' kinds of route."""
 
+from dataclasses import replace
+
+from cutover.api.traffic import ROUTERS as KINDS
 from tests.features.admission.case import Case
 from tests.features.admission.rollouts import Json, spec
 
@@ -53,37 +56,38 @@ TOGETHER: list[Case] = [
     Case(
         "an additional route of no kind, or of two",
         "spec.traffic.additionalRoutes[]",
-        "name exactly one route in each entry: httpRoute, grpcRoute",
+        "name exactly one route in each entry: httpRoute, grpcRoute, virtualService",
         [together({}), together({"httpRoute": HTTP_ROUTE, "grpcRoute": HTTP_ROUTE})],
-        [beside("grpcRoute"), beside("httpRoute")],
+        [
+            *(beside(kind) for kind in ("grpcRoute", "httpRoute", "contourHTTPProxy")),
+            together({"grpcRoute": HTTP_ROUTE}, dnsEndpoint=DNS_ENDPOINT),
+            together({"virtualService": VIRTUAL_SERVICE}, contourHTTPProxy=HTTP_ROUTE),
+            together({"dnsEndpoint": DNS_ENDPOINT}, httpRoute=HTTP_ROUTE),
+        ],
         "spec.traffic.additionalRoutes[]",
     ),
-    Case(
-        "additional routes beside one that cannot be moved together with others",
-        "spec.traffic",
-        "only httpRoute, grpcRoute can be moved together with others",
-        [
-            together({"grpcRoute": HTTP_ROUTE}, dnsEndpoint=DNS_ENDPOINT),
-            together({"grpcRoute": HTTP_ROUTE}, virtualService=VIRTUAL_SERVICE),
-        ],
-        [
-            together({"grpcRoute": HTTP_ROUTE}, grpcRoute=HTTP_ROUTE | {"name": "first"}),
-            traffic(dnsEndpoint=DNS_ENDPOINT),
-        ],
-        "spec.traffic.additionalRoutes",
-    ),
-    *(
-        Case(
-            f"equal backends of an additional {kind}",
-            f"spec.traffic.additionalRoutes[].{kind}",
-            "sourceBackend and targetBackend name the same backend",
-            [beside(kind, targetBackend=HTTP_ROUTE["sourceBackend"])],
-            [beside(kind)],
-            f"spec.traffic.additionalRoutes[].{kind}",
-        )
-        for kind in ("httpRoute", "grpcRoute")
-    ),
 ]
+
+
+def as_additional(case: Case) -> Case:
+    """The rule of one kind of route where such a route is moved with another."""
+    carrier = case.carrier.replace("spec.traffic.", "spec.traffic.additionalRoutes[].", 1)
+    blamed = case.blamed.replace("spec.traffic.", "spec.traffic.additionalRoutes[].", 1)
+    kind = case.carrier.split(".")[2]
+
+    def moved(edit: Json) -> Json:
+        return together({kind: edit["spec"]["traffic"][kind]}, httpRoute=HTTP_ROUTE)
+
+    refused, admitted = ([moved(one) for one in edits] for edits in (case.refused, case.admitted))
+    named = f"{case.id}, of an additional route"
+    return replace(
+        case, id=named, carrier=carrier, blamed=blamed, refused=refused, admitted=admitted
+    )
+
+
+def is_of_one_kind(case: Case) -> bool:
+    return any(f"{case.carrier}.".startswith(f"spec.traffic.{kind}.") for kind in KINDS)
+
 
 ROUTES: list[Case] = [
     *TOGETHER,

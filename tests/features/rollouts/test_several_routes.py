@@ -1,6 +1,7 @@
 """Several routes move together on real parts: all or none upwards, each by itself on the way back."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,10 @@ def _named(route: Route) -> dict[str, Any]:
         "sourceBackend": {"name": route.source_backend},
         "targetBackend": {"name": route.target_backend},
     }
+
+
+def _is_free(route: Route) -> bool:
+    return CLAIM not in (route.read()["metadata"].get("annotations") or {})
 
 
 def _together(stage: Stage) -> tuple[Route, dict[str, Any]]:
@@ -82,7 +87,7 @@ def test_two_routes_move_together_through_a_whole_rollout(stage: Stage) -> None:
         assert stage.targets == [0, 25, 100]
         assert [weights.target for weights in log.history] == [0, 25, 100]
     for route in (stage.route, second):
-        assert CLAIM not in route.read()["metadata"].get("annotations", {})
+        stage.wait("its claim is released", partial(_is_free, route))
 
 
 def test_where_one_cannot_be_raised_neither_is_and_a_rollback_puts_both_back(stage: Stage) -> None:
@@ -90,7 +95,7 @@ def test_where_one_cannot_be_raised_neither_is_and_a_rollback_puts_both_back(sta
     _forbid_more_than_60(stage, second)
     with second.watch() as log:
         stage.begin(traffic=traffic)
-        stage.wait("refused", lambda: "embeddings stay" in stage.status.get("message", ""))
+        stage.wait("refused", lambda: "embeddings stay" in stage.status.get("message", ""), 180)
         assert stage.status["message"].startswith("25 % on target, step 2 of 2: HTTPRoute embed: ")
         assert stage.targets == [0, 25], "the first was not raised, not even for a moment"
         stage.patch({"spec": {"abort": True}})

@@ -102,6 +102,8 @@ def test_exchanging_twice_changes_nothing(value: Any) -> None:
         ({"patch": {"source": {}, "target": {}}}, True),
         ({"patch": {"target": {}}}, False),
         ({"nginxCanary": {"name": "canary"}}, False),
+        ({"httpRoute": {}, "additionalRoutes": [{"grpcRoute": {}}]}, True),
+        ({"httpRoute": {}, "additionalRoutes": [{"nginxCanary": {}}]}, False),
     ],
 )
 def test_a_route_with_the_targets_number_alone_cannot_go_the_other_way(

@@ -68,7 +68,21 @@ async def asked(server: Server, of: Plan | None = None) -> Rights | Gap:
     async def connect(ref: ClusterRef) -> Connection | Refusal:
         return server  # type: ignore[return-value]
 
-    return await ask_rights(list(rights_of(of or plan(), "inference", ROUTE)), connect)
+    return await ask_rights(list(rights_of(of or plan(), "inference", [ROUTE])), connect)
+
+
+def test_every_route_that_is_moved_is_asked_for() -> None:
+    second = {
+        "name": "chat-proxy",
+        "sourceBackend": {"name": "a"},
+        "targetBackend": {"name": "b"},
+    }
+    proxies = Kind("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
+    both = plan(traffic={"additionalRoutes": [{"contourHTTPProxy": second}]})
+    rights = [(one.verb, one.resource, one.name) for one in rights_of(both, "ns", [ROUTE, proxies])]
+    for resource, name in (("httproutes", "llama-chat"), ("httpproxies", "chat-proxy")):
+        assert {("get", resource, name), ("patch", resource, name)} <= set(rights)
+        assert {("list", resource, ""), ("watch", resource, "")} <= set(rights)
 
 
 async def test_everything_that_the_run_does_is_asked_once() -> None:
@@ -103,7 +117,7 @@ async def test_a_server_that_does_not_answer_denies_nothing() -> None:
 
 async def scaling(*paused: str, denied: tuple[str, ...] = (), of: Any = DEPLOYMENT) -> Rights:
     wish = plan(afterCompletion={"source": "ScaleToZero"}, source_workload=of)
-    rights = list(rights_of(wish, "inference", ROUTE, paused))
+    rights = list(rights_of(wish, "inference", [ROUTE], paused))
     server = Server(*denied)
 
     async def connect(ref: ClusterRef) -> Connection | Refusal:

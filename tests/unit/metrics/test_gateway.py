@@ -9,8 +9,8 @@ import pytest
 from cutover.api.dns import DnsEndpoint
 from cutover.api.gates import Gate
 from cutover.api.istio import VirtualService
-from cutover.api.routes import BackendRef, HttpRoute
-from cutover.api.traffic import Gateway
+from cutover.api.routes import BackendRef, GrpcRoute, HttpRoute
+from cutover.api.traffic import Gateway, Route
 from cutover.decide.readings import Gap, Missing, SideReading
 from cutover.judge.histogram import Buckets
 from cutover.metrics.answers import Answer, Vector
@@ -68,7 +68,7 @@ def gateway(profile: str, **more: Any) -> Gateway:
 def test_backends_are_told_apart_by_the_gateways_own_label(
     profile: str, name: str, label: str, same: list[str], others: list[str]
 ) -> None:
-    written = backend_matchers(gateway(profile), ROUTE, "inference", name=name)
+    written = backend_matchers(gateway(profile), [ROUTE], "inference", name=name)
     (pattern,) = re.findall(rf'{label}=~?"([^"]*)"', written)
     pattern = pattern.replace("\\\\", "\\")
     if f'{label}="' in written:
@@ -77,9 +77,63 @@ def test_backends_are_told_apart_by_the_gateways_own_label(
     assert not any(re.fullmatch(pattern, one) for one in others)
 
 
+CHAT = BackendRef(name="chat", port=80)
+GKE = BackendRef(name="chat-gke")
+TOGETHER: list[Route] = [
+    HttpRoute(name="chat", source_backend=CHAT, target_backend=GKE),
+    GrpcRoute(name="chat", source_backend=CHAT, target_backend=GKE),
+    HttpRoute(
+        name="embed",
+        source_backend=BackendRef(name="embed", port=81),
+        target_backend=BackendRef(name="embed-gke", namespace="far"),
+    ),
+]
+"""Two kinds of route to the same backends, and one to others."""
+
+
+@pytest.mark.parametrize(
+    ("profile", "name", "label", "same", "others"),
+    [
+        (
+            "Contour",
+            "source",
+            "envoy_cluster_name",
+            ["here_chat_80", "here_embed_81"],
+            ["here_chat_81", "here_chat-gke_80", "here_embed_810"],
+        ),
+        (
+            "Contour",
+            "target",
+            "envoy_cluster_name",
+            ["here_chat-gke_8000", "far_embed-gke_81"],
+            ["here_embed-gke_81", "here_chat_80"],
+        ),
+        ("Istio", "source", "destination_service_name", ["chat", "embed"], ["chat-gke"]),
+        ("Istio", "source", "destination_service_namespace", ["here"], ["far"]),
+        (
+            "Traefik",
+            "source",
+            "service",
+            ["here-chat-80@kubernetescrd", "a-here-embed-http-81@kubernetesgateway"],
+            ["here-chat-81@kubernetescrd", "here-chat-gke-80@kubernetescrd"],
+        ),
+    ],
+)
+def test_what_several_routes_lead_to_is_counted_together_and_each_backend_once(
+    profile: str, name: str, label: str, same: list[str], others: list[str]
+) -> None:
+    written = backend_matchers(gateway(profile), TOGETHER, "here", name=name)
+    (pattern,) = re.findall(rf'{label}=~?"([^"]*)"', written)
+    pattern = pattern.replace("\\\\", "\\")
+    assert all(re.fullmatch(pattern, one) for one in same)
+    assert not any(re.fullmatch(pattern, one) for one in others)
+    pair = backend_matchers(gateway(profile), TOGETHER[:2], "here", name=name)
+    assert pair == backend_matchers(gateway(profile), TOGETHER[:1], "here", name=name)
+
+
 def test_labels_that_are_named_go_before_what_the_route_says() -> None:
     own = {"sourceMatchers": {"service": "a"}, "targetMatchers": {"service": "b"}}
-    assert backend_matchers(gateway("Traefik", **own), ROUTE, "x", name="target") == 'service="b"'
+    assert backend_matchers(gateway("Traefik", **own), [ROUTE], "x", name="target") == 'service="b"'
 
 
 def test_a_virtualservice_names_services_of_the_cluster_and_hosts_of_others() -> None:
@@ -90,7 +144,7 @@ def test_a_virtualservice_names_services_of_the_cluster_and_hosts_of_others() ->
     }
     route = VirtualService.model_validate(named)
     assert [
-        backend_matchers(gateway("Istio"), route, "inference", name=name)
+        backend_matchers(gateway("Istio"), [route], "inference", name=name)
         for name in ("source", "target")
     ] == [
         'destination_service_name="chat",destination_service_namespace="models"',
@@ -102,7 +156,7 @@ def test_a_name_in_dns_needs_labels_that_are_named() -> None:
     named = {"name": "chat", "dnsName": "c.example", "sourceSetIdentifier": "a"}
     route = DnsEndpoint.model_validate(named | {"targetSetIdentifier": "b"})
     own = {"sourceMatchers": {"side": "a"}, "targetMatchers": {"side": "b"}}
-    assert backend_matchers(gateway("Contour", **own), route, "x", name="source") == 'side="a"'
+    assert backend_matchers(gateway("Contour", **own), [route], "x", name="source") == 'side="a"'
 
 
 def test_envoys_names_are_those_of_a_real_envoy() -> None:
@@ -131,7 +185,7 @@ def both(pool: FakePool, *, count: bool = True) -> BothVantages:
     where = gateway("Contour")
     seen = GatewayMetrics(
         where,
-        backend_matchers(where, ROUTE, "inference", name="target"),
+        backend_matchers(where, [ROUTE], "inference", name="target"),
         Place(where.prometheus, "chat", pool),  # type: ignore[arg-type]
         JUDGED,
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutover.api import CLAIM
-from cutover.api.routes import HttpRoute
+from cutover.api.routes import BackendRef, GrpcRoute, HttpRoute
 from cutover.decide.route import Claim, RuleMirror, RuleWeights
 from cutover.ports import RouteChange
 from cutover.traffic.claim import from_text, to_text
@@ -185,6 +185,19 @@ def test_contour_is_known_to_mirror_all_or_nothing() -> None:
     assert "copies every request where 10 % are asked for" in str(
         mirroring.refused_share([10, 100])
     )
+
+
+def test_contour_is_known_to_copy_grpc_calls_as_http_1() -> None:
+    pair = {"source_backend": BackendRef(name="a"), "target_backend": BackendRef(name="b")}
+    layout = gateway_layout(GrpcRoute(name="chat", **pair))
+    document = route(rule()) | {"kind": "GRPCRoute"}
+    assert see(document, layout).mirror_refusal is None
+    parent = {"controllerName": "projectcontour.io/gateway-controller"}
+    document["status"] = {"parents": [parent]}
+    assert "as HTTP/1.1, which gRPC servers do not answer" in str(
+        see(document, layout).mirror_refusal
+    )
+    assert look(document).mirror_refusal is None, "an HTTPRoute's copies arrive"
 
 
 def test_the_claim_says_what_is_mirrored_and_older_claims_say_nothing() -> None:

@@ -1,7 +1,7 @@
 """Several routes moved as one: upwards all or none, back each as soon as it can be."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +17,10 @@ from cutover.decide.route import (
     RouteUnreadable,
     RuleWeights,
 )
+from cutover.decide.weights import inexpressible
 from cutover.ports import Conflict, NotWritten, RouteChange, WriteResult, Written
 from cutover.traffic.several import SeveralRouters, united
-from tests.fakes.chaos import brisk, brisk_world, edit
+from tests.fakes.chaos import BRISK_STEPS, brisk, brisk_world, edit
 from tests.fakes.route import FakeRoute, share
 from tests.fakes.world import World
 
@@ -58,7 +59,6 @@ class Routes:
     """What a world takes for its one route."""
 
     delivery_seconds = 0.0
-    delivered_mirror = 0.0
     gateway_stuck = False
     exists = True
 
@@ -103,6 +103,14 @@ class Routes:
         return sum(part.delivered_share for part in self.parts) / len(self.parts)
 
     @property
+    def delivered_mirror(self) -> float:
+        return sum(part.delivered_mirror for part in self.parts) / len(self.parts)
+
+    @property
+    def mirrors(self) -> list[int]:
+        return [part.mirror for part in self.parts]
+
+    @property
     def generation(self) -> int:
         return sum(part.generation for part in self.parts)
 
@@ -114,10 +122,10 @@ class Routes:
         return bool(sum(part.gateway_reads() for part in self.parts))
 
 
-def several(many: int = 3) -> tuple[World, Routes]:
+def several(many: int = 3, steps: Sequence[dict[str, Any]] = BRISK_STEPS) -> tuple[World, Routes]:
     """A rollout over several routes."""
     more = [{"grpcRoute": _route("chat")}, {"httpRoute": _route("embed")}][: many - 1]
-    given = brisk()
+    given = brisk(steps)
     given["traffic"]["additionalRoutes"] = more
     world = brisk_world(given)
     routes = Routes(many)
@@ -276,6 +284,100 @@ def test_a_route_that_is_deleted_stops_the_rest_and_holds_up_no_rollback() -> No
     world.run(5.0)
     assert world.status.phase == "RolledBack"
     assert [routes.shares[0], routes.shares[2]] == [0, 0]
+
+
+# --- copies ---------------------------------------------------------------------------------------
+
+SHADOW = ({"shadow": {"duration": "30s"}}, {"weight": 50}, {"weight": 100})
+
+
+def test_all_mirror_or_none_does_and_none_beside_a_weight() -> None:
+    world, routes = several(steps=SHADOW)
+    uneven: list[Any] = []
+    world.watchers.append(
+        lambda _: (
+            uneven.append((routes.mirrors, routes.shares))
+            if len(set(routes.mirrors)) > 1 or (max(routes.mirrors) and routes.highest)
+            else None
+        )
+    )
+    world.run(300.0, until=lambda: world.status.weights.mirrored == 100)
+    assert routes.mirrors == [100, 100, 100]
+    world.run(300.0)
+    assert world.status.phase == "Completed"
+    assert routes.mirrors == [0, 0, 0]
+    assert not uneven
+
+
+@pytest.mark.parametrize("writes", range(1, 16))
+def test_whichever_write_is_the_last_while_shadowing_the_next_process_brings_them_together(
+    writes: int,
+) -> None:
+    """Three claims, three mirrors, three removals, three raises …: a death after each of them."""
+    world, routes = several(steps=SHADOW)
+    routes.dies_after = writes
+    run(world, 400.0)
+    assert world.status.phase == "Completed"
+    assert (routes.shares, routes.mirrors) == ([100, 100, 100], [0, 0, 0])
+    assert not said(world) & {"EmergencyStop", "TrafficOverridden", "TrafficContested"}
+
+
+@pytest.mark.parametrize("writes", range(4, 7))
+def test_what_mirrors_on_some_when_it_is_aborted_is_taken_away(writes: int) -> None:
+    world, routes = several(steps=SHADOW)
+    routes.dies_after = writes
+    with pytest.raises(KilledError):
+        world.run(100.0)
+    assert routes.mirrors.count(100) == writes - 3
+    edit(world, abort=True)
+    world.restart()
+    world.run(30.0)
+    assert world.status.phase == "RolledBack"
+    assert routes.mirrors == [0, 0, 0]
+
+
+def test_a_mirror_that_is_taken_from_one_is_an_emergency_stop_for_all() -> None:
+    world, routes = several(steps=SHADOW)
+    world.run(300.0, until=lambda: world.status.weights.mirrored == 100)
+    world.do(lambda _: routes.parts[1].mirror_by("kubectl-edit", 0))
+    world.run(10.0)
+    assert world.status.pause is not None
+    assert world.status.pause.cause is PauseCause.EMERGENCY_STOP
+    assert routes.mirrors == [0, 0, 0]
+
+
+def test_none_mirrors_where_one_does_not_take_it() -> None:
+    routes = Routes(2)
+    seen = _look(routes)
+    routes.parts[1].before_write = lambda: setattr(routes.parts[1], "unwritable", "no")
+    change = RouteChange((), replace(CLAIM, mirror=100))
+    result = asyncio.run(routes.router.write(seen, change))
+    assert result == NotWritten("Forbidden", "GRPCRoute chat: no")
+    assert routes.mirrors == [0, 0]
+    assert [change.mirror_after for change in routes.parts[0].changes] == [100, 0]
+
+
+def test_a_route_that_cannot_mirror_is_named() -> None:
+    routes = Routes(2)
+    assert asyncio.run(routes.router.mirrorable(_look(routes), [100])) is None
+    routes.parts[1].mirror_refusal = "no TraefikService can: remove the shadow steps"
+    seen = _look(routes)
+    why = "GRPCRoute chat: no TraefikService can: remove the shadow steps"
+    assert seen.mirror_refusal == asyncio.run(routes.router.mirrorable(seen, [100])) == why
+
+
+def test_the_numbers_of_all_kinds_have_to_express_a_weight() -> None:
+    """A hundred is 20 on one, 50 on another: what both can say are multiples of ten."""
+    routes = Routes(2)
+    looks = [
+        replace(part.seen(), whole=whole)
+        for part, whole in zip(routes.parts, (20, 50), strict=True)
+    ]
+    seen = united(looks, NAMES[:2])
+    assert isinstance(seen, RouteSeen)
+    assert [w for w in range(1, 101) if inexpressible(seen.rules, [w], seen.whole) is None] == [
+        *range(10, 101, 10)
+    ]
 
 
 def _look(routes: Routes) -> RouteSeen:

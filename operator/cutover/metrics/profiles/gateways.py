@@ -1,7 +1,7 @@
 """Gateways: what they count of each backend. ``backend`` writes the matchers that tell one from all others."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,8 +86,9 @@ class Gateway:
     """One gateway's names, and how its series name a backend."""
 
     names: Names
-    backend: Callable[[BackendRef, str], str] | None
-    """From a backend and the route's namespace to PromQL matchers; None: that cannot be told from the route."""
+    backends: Callable[[Sequence[BackendRef], str], str] | None
+    """From a side's backends, one of each route, and the routes' namespace to PromQL matchers; None: that cannot be
+    told from a route."""
     labelled: str
     """How a backend is named, in words."""
 
@@ -96,24 +97,48 @@ def _namespace(backend: BackendRef, namespace: str) -> str:
     return backend.namespace or namespace
 
 
-def _contour(backend: BackendRef, namespace: str) -> str:
+def _contour(backends: Sequence[BackendRef], namespace: str) -> str:
     """Contour's AltStatName: ``<namespace>_<service>_<port>``."""
-    place, port = _namespace(backend, namespace), backend.port
-    if port is not None:
-        return f'envoy_cluster_name="{place}_{backend.name}_{port}"'
-    return f'envoy_cluster_name=~"{_literal(f"{place}_{backend.name}_")}[0-9]+"'
+    named = {(f"{_namespace(one, namespace)}_{one.name}_", one.port): None for one in backends}
+    if len(named) == 1:
+        [(name, port)] = named
+        if port is not None:
+            return f'envoy_cluster_name="{name}{port}"'
+    every = "|".join(f"{_literal(name)}{_port(port)}" for name, port in named)
+    return f'envoy_cluster_name=~"{every}"'
 
 
-def _istio(backend: BackendRef, namespace: str) -> str:
-    place = _namespace(backend, namespace)
-    return f'destination_service_name="{backend.name}",destination_service_namespace="{place}"'
+def _istio(backends: Sequence[BackendRef], namespace: str) -> str:
+    """Of one namespace: a plan whose backends are in several says itself by which labels they are told."""
+    return ",".join(
+        (
+            _any_of("destination_service_name", [one.name for one in backends]),
+            _any_of(
+                "destination_service_namespace", [_namespace(one, namespace) for one in backends]
+            ),
+        )
+    )
 
 
-def _traefik(backend: BackendRef, namespace: str) -> str:
+def _traefik(backends: Sequence[BackendRef], namespace: str) -> str:
     """``[…-]<namespace>-<service>[-http]-<port>@kubernetes…``: the spelling differs by version and provider."""
-    name = _literal(f"{_namespace(backend, namespace)}-{backend.name}")
-    port = "[0-9]+" if backend.port is None else str(backend.port)
-    return f'service=~"(.*-)?{name}(-http)?-{port}@kubernetes.*"'
+    named = {
+        f"{_literal(f'{_namespace(one, namespace)}-{one.name}')}(-http)?-{_port(one.port)}": None
+        for one in backends
+    }
+    every = next(iter(named)) if len(named) == 1 else f"({'|'.join(named)})"
+    return f'service=~"(.*-)?{every}@kubernetes.*"'
+
+
+def _any_of(label: str, values: Sequence[str]) -> str:
+    known = list(dict.fromkeys(values))
+    if len(known) == 1:
+        return f'{label}="{known[0]}"'
+    return f'{label}=~"{"|".join(_literal(one) for one in known)}"'
+
+
+def _port(port: int | None) -> str:
+    return "[0-9]+" if port is None else str(port)
 
 
 def _literal(text: str) -> str:
