@@ -231,8 +231,8 @@ LAWS = (
         "decide/shadowing",
         "copies count like a weight",
         "share.py",
-        "        return 100.0 * copies / (100.0 + copies)\n",
-        "        return float(copies)\n",
+        "    return 100.0 * percent / (100.0 + percent)\n",
+        "    return float(percent)\n",
     ),
     one_change(
         "decide/delivering",

@@ -12,6 +12,7 @@ from rich.text import Text
 from cutover.api.quantities import format_duration
 from cutover.api.status import Plan
 from cutover.cli.columns import Cells, columns
+from cutover.decide.applying import overridden
 from cutover.decide.windows import told
 from cutover.foresight.chances import RUNS, TRIED
 from cutover.foresight.finishing import finished_at
@@ -56,7 +57,8 @@ def _header(name: str, plan: Plan, outlook: Outlook) -> Text:
 
 def _rows(step: StepOutlook, outlook: Outlook) -> Iterator[Cells]:
     """Write a line for each gate; gates that have everything in common share one."""
-    head = (str(step.number), f"{step.weight} %", _rate(step.target_rate))
+    share = f"{step.mirrored} % copied" if step.mirrored else f"{step.weight} %"
+    head = (str(step.number), share, _rate(step.target_rate))
     for gate, names in _alike(step, outlook):
         yield (
             *((cell, "") for cell in head),
@@ -94,23 +96,24 @@ def _sees(gate: GateOutlook, assumed: float) -> str:
 
 def _sums(plan: Plan, outlook: Outlook) -> Iterator[Text]:
     if outlook.fits:
-        kinds = "shadow, pauses" if any(step.shadow for step in plan.steps) else "pauses"
-        waits = f", {_time(outlook.waits)} of it {kinds} and soak" if outlook.waits else ""
+        waits = f", {_time(outlook.waits)} of it pauses and soak" if outlook.waits else ""
         total = f"{_time(outlook.median)}{waits}; 9 in 10 within {_time(outlook.nine_in_ten)}"
         yield Text.assemble(("Whole plan: ", "bold"), f"about {total}")
     for step in outlook.steps:
         if not step.fits:
             first = step.first_fit
-            longest = plan.steps[step.number - 1].max_duration or plan.analysis.max_duration
+            longest = overridden(plan.analysis, plan.steps[step.number - 1]).max_duration
             better = (
                 f"the first weight that fits is {first}: begin there, or raise maxDuration"
                 if first is not None and first > step.weight
                 else "raise maxDuration"
                 if first is not None
+                else "raise maxDuration, or mirror more"
+                if step.mirrored
                 else "no weight fits: raise maxDuration, or widen the limits"
             )
             yield Text(
-                f"Does not fit: step {step.number} (weight {step.weight}) passes within"
+                f"Does not fit: step {step.number} ({step.description}) passes within"
                 f" {longest} in {_chance(step.pass_chance)} of rollouts: {better}",
                 style="bold red",
             )

@@ -124,6 +124,7 @@ def _look_ahead(
     seed: int,
 ) -> "tuple[str, Plan, Outlook]":
     from cutover.api.steps import Step
+    from cutover.decide.share import is_judged_on_requests
     from cutover.foresight.outlook import is_counted, look_ahead
 
     in_force = planned.plan
@@ -137,7 +138,7 @@ def _look_ahead(
     if weights:
         steps = [Step(weight=weight) for weight in sorted(set(weights))]
         in_force = in_force.model_copy(update={"steps": steps})
-    with progress("simulating", sum(step.weight is not None for step in in_force.steps)) as advance:
+    with progress("simulating", sum(map(is_judged_on_requests, in_force.steps))) as advance:
         outlook = look_ahead(in_force, rate, shares, seed=seed, advance=advance)
     return planned.name, in_force, outlook
 

@@ -127,6 +127,13 @@ def _caught(trial: Trial, factor: float) -> Iterator[Text]:
 def _not_replayed(plan: Plan, past: Past) -> Iterator[Text]:
     for gate, why in left_out(plan, past).items():
         yield Text(f"{gate} is not replayed: {why}", style="yellow")
+    shadows = [step.description for step in plan.steps if step.shadow is not None]
+    if shadows:
+        yield Text(
+            f"{', '.join(shadows)}: waited for and not judged, since copies of one side's past are that past"
+            " again; kubectl cutover plan tells what they need",
+            style="yellow",
+        )
 
 
 def _how(past: Past) -> Text:

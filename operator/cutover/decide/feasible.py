@@ -1,4 +1,4 @@
-"""How long each weight needs for its evidence at the source's rate, and whether its ``maxDuration`` is enough.
+"""How long each weight and each mirror needs for its evidence at the source's rate, and whether its ``maxDuration`` is enough.
 
 In closed form (:mod:`cutover.judge.foretelling`), for gates that count requests: it costs well under a
 millisecond a weight. ``kubectl cutover plan`` simulates the same and tells more. Without bursts, without the
@@ -19,6 +19,7 @@ from cutover.decide.counting import gate_counts, rule_of
 from cutover.decide.fulllook import window_of
 from cutover.decide.looking import REFERENCE_WINDOW
 from cutover.decide.readings import Gap, Reading, SideReading, WindowReading
+from cutover.decide.share import is_judged_on_requests, share_of
 from cutover.judge.evidence import Reference
 from cutover.judge.foretelling import requests_for_a_pass
 
@@ -42,11 +43,11 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one weight needs."""
+    """What one step needs."""
 
     number: int
     """Of the step, from 1; 0: none of them."""
-    weight: int
+    step: Step
     seconds: float | None
     """Nine in ten such steps are over by then; None: no Pass is in sight."""
     longest: float
@@ -55,6 +56,11 @@ class Need:
     """The slowest."""
     requests: float | None = None
     """Target requests that it needs."""
+
+    @property
+    def weight(self) -> int:
+        """Percent; 0: it mirrors."""
+        return self.step.weight or 0
 
     @property
     def fits(self) -> bool:
@@ -68,7 +74,7 @@ class Feasibility:
     rate: float
     needs: tuple[Need, ...]
     first_fit: int | None
-    """The smallest weight that fits; only looked for where some step does not."""
+    """The smallest weight that fits; only looked for where some weight does not."""
 
     @property
     def fits(self) -> bool:
@@ -121,9 +127,9 @@ def _rounded(number: float) -> float:
 
 
 def foresee(plan: Plan, pace: Pace) -> Feasibility:
-    """Tell what every weight of the plan needs."""
+    """Tell what every weight and every mirror of the plan needs."""
     needs = tuple(_needs(plan, plan.steps, pace))
-    fits = all(need.fits for need in needs)
+    fits = all(need.fits for need in needs if need.weight)
     return Feasibility(pace.rate, needs, None if fits else _first_fit(plan, pace))
 
 
@@ -145,12 +151,12 @@ def fitting_steps(plan: Plan, pace: Pace) -> list[Step]:
 def _needs(plan: Plan, steps: Sequence[Step], pace: Pace) -> Iterator[Need]:
     past = pace.past if pace.past >= plan.analysis.min_requests else 0.0
     for number, step in enumerate(steps, start=1):
-        if step.weight is None:
+        if not is_judged_on_requests(step):
             continue
         need = _need(plan, step, pace, number, past)
-        if step.weight < 100 and need.seconds is not None:
+        if need.weight < 100 and need.seconds is not None:
             seconds = min(need.seconds, need.longest)
-            past += pace.rate * (100 - step.weight) / 100.0 * seconds
+            past += pace.rate * (100 - need.weight) / 100.0 * seconds
         yield need
 
 
@@ -166,7 +172,7 @@ def _like(plan: Plan, weight: int) -> Step:
 
 
 def _need(plan: Plan, step: Step, pace: Pace, number: int, past: float) -> Need:
-    assert step.weight is not None  # noqa: S101 - the callers looked
+    share = share_of(step)
     analysis = delivered_within(overridden(plan.analysis, step), pace.delivery)
     settle, shortest, longest, interval = (
         parse_duration(text).total_seconds()
@@ -177,19 +183,19 @@ def _need(plan: Plan, step: Step, pace: Pace, number: int, past: float) -> Need:
             analysis.interval,
         )
     )
-    rate = pace.rate * step.weight / 100.0
+    rate = pace.rate * (step.shadow.parts if step.shadow is not None else share) / 100.0
     slowest, most = "", 0.0
     for gate in plan.gates:
         if not _is_judged(gate, step):
             continue
-        requests = _requests(gate, step.weight, analysis.min_requests, pace, past)
+        requests = _requests(gate, share, analysis.min_requests, pace, past)
         if requests is None or rate <= 0:
-            return Need(number, step.weight, None, longest, gate.name)
+            return Need(number, step, None, longest, gate.name)
         if requests > most:
             slowest, most = gate.name, requests
     gathered = max(shortest, most / rate if rate > 0 else 0.0)
     seconds = settle + ceil(gathered / interval) * interval
-    return Need(number, step.weight, seconds, longest, slowest, most or None)
+    return Need(number, step, seconds, longest, slowest, most or None)
 
 
 def _is_judged(gate: Gate, step: Step) -> bool:
@@ -198,13 +204,15 @@ def _is_judged(gate: Gate, step: Step) -> bool:
     return step.gates is None or gate.name in step.gates
 
 
-def _requests(gate: Gate, weight: int, min_requests: int, pace: Pace, past: float) -> float | None:
+def _requests(
+    gate: Gate, weight: float, min_requests: int, pace: Pace, past: float
+) -> float | None:
     share = pace.shares.get(gate.name, 0.0)
     frozen = Reference(share, _rounded(past)) if weight == 100 and past > 0 else None
     return requests_for_a_pass(
         rule_of(gate, 0.0),
         share=share,
-        weight=float(weight),
+        weight=weight,
         min_requests=min_requests,
         reference=frozen,
     )

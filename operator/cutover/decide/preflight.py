@@ -192,7 +192,7 @@ def feasible(seen: Observation, plan: Plan) -> Check:
         return passed(
             FEASIBLE,
             f"at the source's {pace.rate:g} requests/s each step has time enough; the longest"
-            f" (weight {slowest.weight}) needs about {_time(slowest.seconds)}",
+            f" ({slowest.step.description}) needs about {_time(slowest.seconds)}",
         )
     return warned(FEASIBLE, "TooFewRequests", _infeasible(found, plan))
 
@@ -204,13 +204,16 @@ def _pace(seen: Observation, plan: Plan) -> Pace | None:
 
 def _infeasible(found: Feasibility, plan: Plan) -> str:
     late = [need for need in found.needs if not need.fits]
-    worst, others = late[0], [str(need.weight) for need in late[1:]]
-    also = f"; so it is with weight{'s' * (len(others) > 1)} {', '.join(others)}" if others else ""
+    worst, weights = late[0], [str(need.weight) for need in late[1:] if need.weight]
+    others = [need.step.description for need in late[1:] if not need.weight]
+    if weights:
+        others.append(f"weight{'s' * (len(weights) > 1)} {', '.join(weights)}")
+    also = f"; so it is with {' and with '.join(others)}" if others else ""
     return f"{_late(worst, found.rate)}{also}; {_way_out(found, plan)}"
 
 
 def _late(need: Need, rate: float) -> str:
-    here = f"step {need.number} (weight {need.weight}), at the source's {rate:g} requests/s"
+    here = f"step {need.number} ({need.step.description}), at the source's {rate:g} requests/s"
     longest = _time(need.longest)
     if need.seconds is None:
         return f"{here}: no Pass of {need.gate} is in sight within maxDuration {longest}"
@@ -220,6 +223,8 @@ def _late(need: Need, rate: float) -> str:
 
 
 def _way_out(found: Feasibility, plan: Plan) -> str:
+    if all(need.fits for need in found.needs if need.weight):
+        return "mirror more, or raise spec.analysis.maxDuration, which comes on top of a shadow's duration"
     if found.first_fit is None:
         return "no smaller part of the traffic would do: raise spec.analysis.maxDuration"
     fit = f"{found.first_fit} is the first weight that fits"

@@ -1,6 +1,7 @@
 """What share of the requests that both sides count is the target's: by its weight, or by a mirror."""
 
 from cutover.api.status import Status
+from cutover.api.steps import Step
 
 
 def mirrored(status: Status) -> int:
@@ -16,6 +17,20 @@ def target_share(status: Status) -> float:
     said of evidence at a weight holds at this share: at 100 % mirrored both sides count alike, as at weight 50.
     """
     copies = mirrored(status)
-    if copies:
-        return 100.0 * copies / (100.0 + copies)
-    return float(status.weights.applied or 0)
+    return _of_copies(copies) if copies else float(status.weights.applied or 0)
+
+
+def share_of(step: Step) -> float:
+    """The same while that step lasts; 0 for steps that move nothing."""
+    if step.shadow is not None:
+        return _of_copies(step.shadow.parts)
+    return float(step.weight or 0)
+
+
+def is_judged_on_requests(step: Step) -> bool:
+    """Whether the step brings requests or copies of them to the target, and waits for what they prove."""
+    return share_of(step) > 0
+
+
+def _of_copies(percent: int) -> float:
+    return 100.0 * percent / (100.0 + percent)

@@ -14,6 +14,7 @@ from cutover.api.steps import Step
 from cutover.decide import clocks
 from cutover.decide.applying import overridden
 from cutover.decide.counting import rule_of
+from cutover.decide.share import is_judged_on_requests, share_of
 from cutover.foresight.averages import simulate_mean, smallest_ratio
 from cutover.foresight.chances import (
     RUNS,
@@ -69,6 +70,7 @@ class StepOutlook:
     """From 1."""
     description: str
     weight: int
+    """Percent; 0: the step mirrors."""
     target_rate: float
     """Requests a second on the target."""
     gates: tuple[GateOutlook, ...]
@@ -81,6 +83,8 @@ class StepOutlook:
     """Until the guards have requests enough to say anything; None: never, within their longest window."""
     first_fit: int | None = None
     """Where it does not fit: the smallest weight (percent) that does with the step's own gates and durations."""
+    mirrored: int = 0
+    """Copies of a hundred requests that a shadow step sends to the target; 0: it is a weight."""
 
     @property
     def fits(self) -> bool:
@@ -95,7 +99,7 @@ class Outlook:
     assumed: Mapping[str, float]
     """By gate: the source's share of bad requests, 0-1."""
     steps: tuple[StepOutlook, ...]
-    """The weights."""
+    """The weights, and the shadow steps before them."""
     waits: float
     """Seconds of pauses and soak."""
     approvals: tuple[str, ...]
@@ -152,12 +156,12 @@ def look_ahead(
     steps: list[StepOutlook] = []
     times: list[Floats] = []
     for number, step in enumerate(plan.steps, start=1):
-        if step.weight is not None:
-            told, took = teller.step(number, step.weight, step.description)
+        if is_judged_on_requests(step):
+            told, took = teller.step(number, step)
             steps.append(told)
             times.append(took)
             advance()
-    waits = sum(clocks.shortest(step).total_seconds() for step in plan.steps)
+    waits = sum(clocks.step_length(step).total_seconds() for step in plan.steps)
     total = np.sum(times, axis=0) + waits
     return Outlook(
         rate=rate,
@@ -193,10 +197,9 @@ class _Teller:
         self._gates = [gate for gate in each if is_counted(gate)]
         self._others = [gate for gate in each if not is_counted(gate)]
 
-    def step(self, number: int, weight: int, description: str) -> tuple[StepOutlook, Floats]:
-        """Tell of one weight, and how long each simulated step took."""
-        own = self._weight_step(weight)
-        setting = self._setting(weight, own)
+    def step(self, number: int, own: Step) -> tuple[StepOutlook, Floats]:
+        """Tell of one weight or mirror, and how long each simulated step took."""
+        setting = self._setting(own)
         gates: list[GateOutlook] = []
         slowest = np.full(RUNS, setting.settle + setting.min_duration)
         for place, gate in enumerate(self._gates):
@@ -217,26 +220,26 @@ class _Teller:
         fits = float(np.isfinite(slowest).mean()) >= SURE
         return StepOutlook(
             number=number,
-            description=description,
-            weight=weight,
+            description=own.description,
+            weight=own.weight or 0,
+            mirrored=own.shadow.parts if own.shadow is not None else 0,
             target_rate=setting.target_rate,
             gates=tuple(gates),
             median=quantile(slowest, 0.5),
             nine_in_ten=quantile(slowest, SURE),
             pass_chance=float(np.isfinite(slowest).mean()),
             guards_after=until if until <= guard_windows(1.0)[-1] else None,
-            first_fit=None if fits else self._first_fit(own),
+            first_fit=None if fits or own.weight is None else self._first_fit(own),
         ), slowest
 
-    def _first_fit(self, own: Step | None) -> int | None:
+    def _first_fit(self, own: Step) -> int | None:
         """Find the smallest weight at which the step's own gates pass in its own time, 9 times in 10."""
-        same = own.model_copy(update={"weight": None}) if own is not None else None
-        key = same.model_dump_json() if same is not None else ""
+        key = own.model_copy(update={"weight": None}).model_dump_json()
         if key not in self._fitting:
             self._fitting[key] = self._search(own)
         return self._fitting[key]
 
-    def _search(self, own: Step | None) -> int | None:
+    def _search(self, own: Step) -> int | None:
         low, high = 1, EVEN
         if not self._fits(high, own):
             return None
@@ -245,8 +248,8 @@ class _Teller:
             low, high = (low, middle) if self._fits(middle, own) else (middle + 1, high)
         return high
 
-    def _fits(self, weight: int, own: Step | None) -> bool:
-        setting = self._setting(weight, own)
+    def _fits(self, weight: int, own: Step) -> bool:
+        setting = self._setting(own.model_copy(update={"weight": weight}))
         chance = 1.0
         for gate in self._others:
             if _is_judged(gate, own):
@@ -279,9 +282,6 @@ class _Teller:
             sees_from=sees_from,
         )
         return told, outcomes.passed
-
-    def _weight_step(self, weight: int) -> Step | None:
-        return next((one for one in self._plan.steps if one.weight == weight), None)
 
     def _other(
         self, gate: Gate, setting: Setting, *, seen: bool = True
@@ -321,8 +321,10 @@ class _Teller:
         )
         return told, np.resize(outcomes.passed, RUNS)
 
-    def _setting(self, weight: int, step: Step | None) -> Setting:
-        analysis = self._plan.analysis if step is None else overridden(self._plan.analysis, step)
+    def _setting(self, step: Step) -> Setting:
+        """What the step gives its gates; copies come beside the requests, of which the source keeps all."""
+        analysis = overridden(self._plan.analysis, step)
+        copies = step.shadow.parts if step.shadow is not None else 0
         interval, settle, shortest, longest = (
             parse_duration(text).total_seconds()
             for text in (
@@ -333,14 +335,14 @@ class _Teller:
             )
         )
         return Setting(
-            weight=float(weight),
-            rate=self._rate,
+            weight=share_of(step),
+            rate=self._rate * (100 + copies) / 100.0,
             interval=interval,
             settle=settle,
             min_duration=shortest,
             max_duration=longest,
             min_requests=analysis.min_requests,
-            reference=self._frozen.n if self._frozen is not None and weight == 100 else 0.0,
+            reference=self._frozen.n if self._frozen is not None and step.weight == 100 else 0.0,
         )
 
     def _freeze(self, number: int, setting: Setting, took: Floats) -> None:
@@ -389,11 +391,9 @@ def _at_once(
     )
 
 
-def _is_judged(gate: Gate, step: Step | None) -> bool:
+def _is_judged(gate: Gate, step: Step) -> bool:
     """Whether the step waits for the gate."""
-    if gate.only_reports:
-        return False
-    return step is None or step.gates is None or gate.name in step.gates
+    return not gate.only_reports and (step.gates is None or gate.name in step.gates)
 
 
 def _nameless(rule: LatencyRule | ErrorRule) -> LatencyRule | ErrorRule:

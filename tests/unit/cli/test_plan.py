@@ -224,3 +224,29 @@ def test_the_first_weight_that_fits_is_told_of_the_steps_own_gates(
     assert not first["fits"]
     assert 5 <= first["firstFit"] <= 30
     assert (second["fits"], second["firstFit"]) == (False, None)
+
+
+def test_a_shadow_step_is_told_like_a_weight_of_which_the_source_keeps_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Copies of everything make both sides count alike, as at weight 50 of twice the requests."""
+    gates = [{"name": "errors", "errorRate": {"max": "1%", "ratio": "2"}}]
+    shadow = {"shadow": {"duration": "5m"}}
+    steps = [shadow, {"weight": 50}, {"weight": 100}]
+    said, told = plan_of(tmp_path, capsys, "4/s", gates=gates, steps=steps)
+    copies, half, _ = told["steps"]
+    assert (copies["weight"], copies["mirrored"], copies["targetRate"]) == (0, 100, 4.0)
+    assert (half["weight"], half["mirrored"], half["targetRate"]) == (50, 0, 2.0)
+    assert copies["gates"][0]["requests"] == half["gates"][0]["requests"]
+    assert 300 <= copies["median"] <= half["median"]
+    assert told["waits"] == 0
+    assert any("100 % copied" in line and "errors" in line for line in said)
+    few = {"shadow": {"duration": "5m", "percent": "1%"}}
+    said, told = plan_of(
+        tmp_path, capsys, "1/s", gates=gates, steps=[few, {"weight": 100}],
+    )  # fmt: skip
+    first = told["steps"][0]
+    assert (first["fits"], first["firstFit"]) == (False, None)
+    line = next(line for line in said if line.startswith("Does not fit: step 1 (shadow 1%)"))
+    assert "passes within 1h5m" in line
+    assert line.endswith("raise maxDuration, or mirror more")

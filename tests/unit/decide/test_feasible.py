@@ -83,6 +83,35 @@ def test_a_steps_own_max_duration_counts() -> None:
     assert foresee(plan(steps), pace(3.0)).fits
 
 
+# --- shadow steps ---------------------------------------------------------------------------------
+
+
+def shadow(percent: int, duration: str = "5m") -> dict[str, Any]:
+    return {"shadow": {"duration": duration, "percent": f"{percent}%"}}
+
+
+def test_copies_of_everything_bring_evidence_like_half_of_twice_the_requests() -> None:
+    steps = [shadow(100, "30s"), {"weight": 50}, {"weight": 100}]
+    copies, *_ = foresee(plan(steps, maxDuration="24h"), pace(0.5)).needs
+    _, half, *_ = foresee(plan(steps, maxDuration="24h"), pace(1.0)).needs
+    assert (copies.weight, copies.requests) == (0, half.requests)
+    assert copies.seconds == half.seconds
+
+
+def test_a_shadow_lasts_as_long_as_it_says_and_has_its_max_duration_on_top() -> None:
+    copies, *_ = foresee(plan([shadow(100, "2h"), {"weight": 100}]), pace(100.0)).needs
+    assert copies.seconds == 2 * HOURS
+    assert copies.longest == 3 * HOURS
+    assert copies.fits
+
+
+def test_a_mirror_that_is_too_thin_says_so_and_names_no_weight() -> None:
+    steps = [shadow(1), {"weight": 25}, {"weight": 100}]
+    found = foresee(plan(steps), pace(3.0))
+    assert [need.fits for need in found.needs] == [False, True, True]
+    assert (found.fits, found.first_fit) == (False, None)
+
+
 # --- as a rollout lives it ------------------------------------------------------------------------
 
 
@@ -132,3 +161,12 @@ def test_writing_the_default_steps_out_is_no_edit() -> None:
     written = [step.model_dump(by_alias=True, exclude_none=True) for step in plan().steps]
     assert plan(written).steps_omitted is None
     assert not edited(plan(), plan(written))
+
+
+def test_a_mirror_that_is_too_thin_is_told_with_what_to_do() -> None:
+    world = World(spec([shadow(1), {"weight": 25}, {"weight": 100}]), rate=3.0)
+    world.run(120.0, until=lambda: "Feasible" in {one.type for one in world.status.conditions})
+    told = condition(world.status)
+    assert told.status == "False"
+    assert "step 1 (shadow 1%), at the source's 3 requests/s: needs about" in told.message
+    assert "mirror more, or raise spec.analysis.maxDuration" in told.message
