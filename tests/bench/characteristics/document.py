@@ -251,8 +251,8 @@ def slow_services(results: Results) -> str:
         rows.append([f"{rate:g}/s, slow {100 * slow:g} %, errors {100 * failing:g} %", *cells])
     return (
         "## Slow services\n\nWhat the operator forecasts before anything moves"
-        " (`cutover.judge.comparison.requests_needed`): minutes of evidence at each weight, the gate that needs most, and"
-        " target requests; half of all steps take longer. The simulated plans at these rates are in the first table.\n\n"
+        " (`cutover.judge.foretelling.requests_for_a_pass`, as `Feasible` does): minutes of evidence at each weight, the"
+        " gate that needs most, and target requests; one step in ten takes longer. The simulated plans at these rates are in the first table.\n\n"
         + table(head, rows)
     )
 

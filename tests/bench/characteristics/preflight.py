@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cutover.judge.comparison import requests_needed
 from cutover.judge.evidence import Reference
+from cutover.judge.foretelling import requests_for_a_pass
 from tests.bench.characteristics.operator_rule import ERRORS, LATENCY
 from tests.bench.characteristics.worlds import (
     LOOK_SECONDS,
@@ -21,7 +21,7 @@ class Forecast:
     weight: int
     gate: str
     requests: float | None
-    """Target requests; None: no end in sight."""
+    """Target requests of nine steps in ten; None: no end in sight."""
     minutes: float | None
     """After ``settle``, and never less than ``minDuration``."""
 
@@ -31,13 +31,13 @@ class Forecast:
 
 
 def forecasts(rate: float, slow: float, failing: float) -> list[Forecast]:
-    """For ``rate`` requests a second on both sides together, and both sides' shares of bad requests (0-1)."""
+    """As `Feasible` does, for ``rate`` requests a second on both sides together, and both sides' shares of bad requests (0-1)."""
     found = []
     for weight in WEIGHTS:
         for gate, rule, share in (("latency", LATENCY, slow), ("errors", ERRORS, failing)):
             # At 100 the source's evidence of the step before stands in: ten minutes of half of the traffic.
             frozen = Reference(share, rate * 300) if weight == 100 else None
-            needed = requests_needed(
+            needed = requests_for_a_pass(
                 rule, share=share, weight=weight, min_requests=MIN_REQUESTS, reference=frozen
             )
             least = MIN_LOOKS * LOOK_SECONDS / 60
