@@ -8,7 +8,7 @@ import ast
 import asyncio
 import importlib
 import inspect
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 Scope = TypeVar("Scope", ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
-FAULTS = ("raise", "lose", "hang", "cancel")
-"""Instead of it an exception; it happens and then an exception; it never ends; it is cancelled."""
+FAULTS = ("raise", "cancel", "hang", "lose")
+"""Instead of it an exception; it is cancelled; it never ends; it happens and then an exception."""
 
 
 class InjectedError(Exception):
@@ -71,35 +71,35 @@ def sites(modules: tuple[str, ...]) -> list[str]:
 
 @dataclass
 class Injector:
-    """Does one fault at one site, each time it is armed."""
+    """Does faults at one site, one after the other each time it comes by, once for each that it is armed with."""
 
     site: str = ""
-    fault: str = ""
-    armed: bool = False
-    hits: int = 0
+    faults: list[str] = field(default_factory=list)
+    """Those that are still to be done."""
+    done: set[str] = field(default_factory=set)
     cut: bool = True
     """Whether to tell by ``hanging`` of what hangs, so that the turn may be cut."""
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def arm(self, site: str, fault: str, *, cut: bool) -> None:
-        self.site, self.fault, self.armed, self.cut = site, fault, True, cut
+    def arm(self, site: str, faults: Sequence[str], *, cut: bool) -> None:
+        self.site, self.faults, self.cut = site, list(faults), cut
         self.hanging = asyncio.Event()  # an event belongs to the loop that first waits for it
 
     async def at(self, site: str, value: Awaitable[Any]) -> Any:
-        if not self.armed or site != self.site:
+        if not self.faults or site != self.site:
             return await value
-        self.armed = False
-        self.hits += 1
-        if self.fault == "cancel":
+        fault = self.faults.pop(0)
+        self.done.add(fault)
+        if fault == "cancel":
             task = asyncio.current_task()
             assert task is not None
             task.cancel()
             return await value
-        if self.fault == "lose":
+        if fault == "lose":
             await value
             raise InjectedError(site)
         _drop(value)
-        if self.fault == "hang":
+        if fault == "hang":
             if self.cut:
                 self.hanging.set()
             await asyncio.Event().wait()
