@@ -17,7 +17,7 @@ from cutover.traffic.several import SeveralRouters, SeveralSeen
 from cutover.traffic.standing import parts_of, value_at
 from tests.fakes.routers import ROUTED, Json
 from tests.features.connecting import connected
-from tests.features.subject_object import Thing, define, made
+from tests.features.subject_object import Thing, define, made, unmade
 from tests.features.subject_route import MINE, THEIRS, bare
 from tests.lab import Cluster
 
@@ -67,11 +67,19 @@ async def test_a_whole_run_and_back_leaves_the_object_as_it_was(
     assert whole(thing.read()) == whole(before)
 
 
+async def unserved(cluster: Cluster, connection: Connection, kind: str) -> Thing:
+    """One object, of a gateway that nobody serves: Contour would say what it cannot mirror."""
+    thing = await unmade(cluster, connection, kind)
+    for parent in thing.document.get("spec", {}).get("parentRefs", ()):
+        parent["name"] = "elsewhere"
+    return thing.create()
+
+
 @pytest.mark.parametrize("kind", MIRRORING)
 async def test_a_mirror_comes_and_goes_and_leaves_the_object_as_it_was(
     kind: str, cluster: Cluster, connection: Connection
 ) -> None:
-    thing = await made(cluster, connection, kind)
+    thing = await unserved(cluster, connection, kind)
     if kind == "contourHTTPProxy":  # its own mirror, beside which Contour takes no other
         thing.patch({"op": "remove", "path": "/spec/routes/0/services/3"})
     before = thing.read()
@@ -127,11 +135,12 @@ def somebody_elses(seen: ObjectSeen, document: Json) -> Json:
 
 async def every(cluster: Cluster, connection: Connection, *kinds: str) -> list[Thing]:
     """One object of each kind. Of a VirtualService the http rules, which alone can be mirrored."""
-    things = [await made(cluster, connection, kind) for kind in kinds if kind != "virtualService"]
+    others = (kind for kind in kinds if kind != "virtualService")
+    things = [await unserved(cluster, connection, kind) for kind in others]
     if "virtualService" in kinds:
         routed = ROUTED["virtualService"]
         http = replace(routed, router=routed.router | {"rules": ["http/1"]})
-        things.append(Thing(cluster, connection, http, http.made()))
+        things.append(Thing(cluster, connection, http, http.made()).create())
     return things
 
 

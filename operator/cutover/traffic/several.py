@@ -24,12 +24,15 @@ from cutover.decide.route import (
     belongs_to_another,
 )
 from cutover.ports import Conflict, NotWritten, RouteChange, WriteResult, Written
+from cutover.traffic.seen import TOO_MUCH
 
 DEADLINE = 5.0
 PINNED_TRIES = 3
 TRIES = 8
 """For each route of a write that lowers: it loses races without making the others wait."""
 SAME = 1e-6
+MOST_RULES = 128
+"""Of all routes together: the status holds their numbers."""
 
 
 class Part(Protocol):
@@ -230,6 +233,7 @@ def _united(
     refused = next((n for n, one in seen if not one.accepted), None)
     troubled = next(((n, one) for n, one in seen if one.problem is not None), None)
     unreadable = (one.claim_text for _, one in seen if one.claim is None and one.claim_text)
+    rules = tuple(rule for number, one in seen for rule in _moved(one.rules, number))
     still = next(((n, one) for n, one in seen if one.mirror_refusal is not None), None)
     others = (one.last_manager for _, one in seen if one.last_manager != "cutover")
     whole = [one.whole for _, one in seen if one.whole is not None]
@@ -238,12 +242,12 @@ def _united(
     return SeveralSeen(
         resource_version="/".join(one.resource_version for _, one in seen),
         generation=sum(one.generation for _, one in seen),
-        rules=tuple(rule for number, one in seen for rule in _moved(one.rules, number)),
+        rules=rules,
         claim=_least(claims) if len(claims) == len(seen) else None,
         accepted=refused is None,
         acceptance="" if refused is None else f"{names[refused]}: {_acceptance(looks[refused])}",
-        problem=f"{names[troubled[0]]}: {troubled[1].problem}" if troubled else None,
-        problem_reason=troubled[1].problem_reason if troubled else None,
+        problem=f"{names[troubled[0]]}: {troubled[1].problem}" if troubled else _beyond(rules),
+        problem_reason=troubled[1].problem_reason if troubled else _beyond(rules) and TOO_MUCH,
         last_manager=next(others, seen[0][1].last_manager),
         claim_text=next(unreadable, None)
         if len(claims) < len(seen)
@@ -259,6 +263,15 @@ def _united(
         claims=claims,
         written=written if says else (),
         parts=tuple(looks),
+    )
+
+
+def _beyond(rules: Sequence[RuleWeights]) -> str | None:
+    if len(rules) <= MOST_RULES:
+        return None
+    return (
+        f"{len(rules)} rules of all routes together name both backends: at most {MOST_RULES} are moved by one"
+        " rollout; list fewer in the routes' rules"
     )
 
 

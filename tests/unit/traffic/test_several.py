@@ -380,6 +380,17 @@ def test_the_numbers_of_all_kinds_have_to_express_a_weight() -> None:
     ]
 
 
+def test_no_more_rules_are_moved_than_the_status_holds() -> None:
+    routes = Routes(2)
+    for part, many in zip(routes.parts, (64, 64), strict=True):
+        part.rules = tuple(RuleWeights(n, 1, 0) for n in range(many))
+    assert _look(routes).problem is None
+    routes.parts[0].rules = tuple(RuleWeights(n, 1, 0) for n in range(65))
+    seen = _look(routes)
+    assert seen.problem_reason == "TooMuchForAClaim"
+    assert seen.problem is not None and seen.problem.startswith("129 rules of all routes together")
+
+
 def _look(routes: Routes) -> RouteSeen:
     seen = asyncio.run(routes.router.look())
     assert isinstance(seen, RouteSeen)
