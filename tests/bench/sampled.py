@@ -6,9 +6,10 @@ apart. A deterministic profiler would double the cost of just the code that is m
 
     python -P tests/bench/sampled.py NOTES [arguments of cutover]
 
-SIGUSR2 begins afresh; the notes are written each time the interval `EVERY` has passed.
+SIGUSR2 begins afresh, SIGUSR1 writes the notes.
 """
 
+import gc
 import json
 import runpy
 import signal
@@ -20,8 +21,6 @@ from types import FrameType
 
 EVERY = 0.004
 """Seconds of processor time between two notes."""
-WRITE_EVERY = 5.0
-"""Seconds between two writes of the notes."""
 
 
 class Notes:
@@ -29,13 +28,14 @@ class Notes:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._collecting = 0.0
         self.clear()
-        self._written = time.monotonic()
+        gc.callbacks.append(self._collected)
 
     def clear(self, *_: object) -> None:
         self._stacks: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._thread, self._process = time.thread_time(), time.process_time()
-        self._others = 0.0
+        self._others = self._garbage = 0.0
         self._busy = False
 
     def note(self, _: int, frame: FrameType | None) -> None:
@@ -52,23 +52,30 @@ class Notes:
             names.append(f"{frame.f_globals.get('__name__', '?')}:{code.co_qualname}")
             frame = frame.f_back
         self._stacks[tuple(reversed(names))] += spent
-        if time.monotonic() - self._written > WRITE_EVERY:
-            self._written = time.monotonic()
-            self._write()
-            self._thread, self._process = time.thread_time(), time.process_time()
         self._busy = False
 
-    def _write(self) -> None:
+    def _collected(self, phase: str, _: object) -> None:
+        if phase == "start":
+            self._collecting = time.thread_time()
+        else:
+            self._garbage += time.thread_time() - self._collecting
+
+    def write(self, *_: object) -> None:
+        self._busy = True
         rows = [[list(stack), seconds] for stack, seconds in self._stacks.items()]
         fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps({"others": self._others, "stacks": rows}))
+        noted = {"others": self._others, "garbage": self._garbage, "stacks": rows}
+        fresh.write_text(json.dumps(noted))
         fresh.replace(self._path)
+        self._thread, self._process = time.thread_time(), time.process_time()
+        self._busy = False
 
 
 def main() -> None:
     notes = Notes(Path(sys.argv[1]))
     signal.signal(signal.SIGPROF, notes.note)
     signal.signal(signal.SIGUSR2, notes.clear)
+    signal.signal(signal.SIGUSR1, notes.write)
     signal.setitimer(signal.ITIMER_PROF, EVERY, EVERY)
     sys.argv = ["cutover", *sys.argv[2:]]
     runpy.run_module("cutover", run_name="__main__", alter_sys=True)

@@ -7,7 +7,6 @@ own; only the first one's carries traffic, and the target has callers besides, s
 import asyncio
 import copy
 import json
-import signal
 import ssl
 import time
 from collections.abc import Callable
@@ -89,15 +88,20 @@ def measure(scene: Scene, rollouts: int, rate: float, *, profile: bool = False) 
         print(f"    all at weight 25 after {time.monotonic() - began:.0f} s")
         time.sleep(8)
         if profile:
-            operator.signal(signal.SIGUSR2)
+            sampling.begin(operator)
         with Meter(scene, stage) as meter:
             time.sleep(WATCHED)
         tell_cost(meter, rollouts)
         if profile:
-            sampling.tell(stage, meter)
+            sampling.tell(stage, meter.looks, "look", meter.operator)
+            sampling.begin(operator)
         before = time.time()
         asyncio.run(stage.slot.target.set(error_rate=1.0))
-        wait_all(weights, rollouts, 0, 120)
+        with Meter(scene, stage) as meter:
+            wait_all(weights, rollouts, 0, 120)
+        print(f"    processor time meanwhile: {meter.operator:.1f} s, {meter.looks:.0f} looks")
+        if profile:
+            sampling.tell(stage, rollouts, "rollback", meter.operator)
         _tell(weights, visible, before)
         asyncio.run(stage.slot.target.reset())
 
