@@ -14,11 +14,13 @@ import json
 import runpy
 import signal
 import sys
+import threading
 import time
 from collections import defaultdict
 from pathlib import Path
 from types import FrameType
 
+_RESTING = ("selectors:", "threading:", "concurrent.futures.")
 EVERY = 0.004
 """Seconds of processor time between two notes."""
 
@@ -35,6 +37,7 @@ class Notes:
     def clear(self, *_: object) -> None:
         self._stacks: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._thread, self._process = time.thread_time(), time.process_time()
+        self._beside: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._others = self._garbage = 0.0
         self._busy = False
 
@@ -44,15 +47,23 @@ class Notes:
         self._busy = True
         thread, process = time.thread_time(), time.process_time()
         spent = thread - self._thread
-        self._others += process - self._process - spent
+        beside = process - self._process - spent
+        self._others += beside
         self._thread, self._process = thread, process
-        names = []
-        while frame is not None:
-            code = frame.f_code
-            names.append(f"{frame.f_globals.get('__name__', '?')}:{code.co_qualname}")
-            frame = frame.f_back
-        self._stacks[tuple(reversed(names))] += spent
+        self._stacks[_names(frame)] += spent
+        self._note_others(beside)
         self._busy = False
+
+    def _note_others(self, spent: float) -> None:
+        """Other threads wait for this one now: where they wait for nothing else is where they were."""
+        mine = threading.get_ident()
+        working = [
+            names
+            for number, frame in sys._current_frames().items()
+            if number != mine and not (names := _names(frame))[-1].startswith(_RESTING)
+        ]
+        for names in working:
+            self._beside[names] += spent / len(working)
 
     def _collected(self, phase: str, _: object) -> None:
         if phase == "start":
@@ -64,11 +75,26 @@ class Notes:
         self._busy = True
         rows = [[list(stack), seconds] for stack, seconds in self._stacks.items()]
         fresh = self._path.with_suffix(".new")
-        noted = {"others": self._others, "garbage": self._garbage, "stacks": rows}
+        beside = [[list(stack), seconds] for stack, seconds in self._beside.items()]
+        noted = {
+            "others": self._others,
+            "garbage": self._garbage,
+            "stacks": rows,
+            "beside": beside,
+        }
         fresh.write_text(json.dumps(noted))
         fresh.replace(self._path)
         self._thread, self._process = time.thread_time(), time.process_time()
         self._busy = False
+
+
+def _names(frame: FrameType | None) -> tuple[str, ...]:
+    """Of every function on the stack, innermost last."""
+    names = []
+    while frame is not None:
+        names.append(f"{frame.f_globals.get('__name__', '?')}:{frame.f_code.co_qualname}")
+        frame = frame.f_back
+    return tuple(reversed(names))
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ PARTS = (
 )
 """The innermost frame that begins with one of these says to which part a note belongs."""
 DEAREST = 45
+DEAREST_BESIDE = 25
 
 
 def program(stage: Stage) -> Sequence[str]:
@@ -57,6 +58,12 @@ def tell(stage: Stage, per: float, name: str, used: float) -> None:
     print(f"    {'(garbage collection, in any part)':<34} {each * noted['garbage']:6.2f} ms")
     for part, seconds in _dearest_first(parts):
         print(f"    {part:<34} {each * seconds:6.2f} ms")
+    beside: defaultdict[str, float] = defaultdict(float)
+    for stack, seconds in noted["beside"]:
+        for function in set(stack):
+            beside[function] += seconds
+    for function, seconds in _ours(_dearest_first(beside))[:DEAREST_BESIDE]:
+        print(f"      {each * seconds:6.2f} ms  {function} (another thread)")
     print(f"    of these, within ({len(stacks)} stacks, {whole:.1f} s):")
     for function, seconds in _ours(_dearest_first(within)):
         print(f"      {each * seconds:6.2f} ms  {function}")

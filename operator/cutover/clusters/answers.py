@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -34,6 +34,8 @@ class Ok:
     """The object or list that was asked for."""
 
     body: Mapping[str, Any]
+    digest: bytes = field(default=b"", compare=False, repr=False)
+    """Of what came over the wire, where the same may come again."""
 
 
 @dataclass(frozen=True, slots=True)

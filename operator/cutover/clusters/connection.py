@@ -5,11 +5,12 @@ need not care about rotation.
 """
 
 import asyncio
+import hashlib
 import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ DEADLINE = 5.0
 SILENCE = 75.0
 """Seconds without a byte after which a watch is dead: API servers send a bookmark each minute."""
 PAGE = "500"
+_NOTHING_KNOWN = Ok({})
 _TELLING = 1.0
 """Seconds: a shorter deadline that passes says nothing of the server."""
 
@@ -102,6 +104,12 @@ class Connection:
         """Read one object; ``insist``: even of a server that has not answered for a while."""
         refused = None if insist else self._spared("GET", path)
         return refused or await self._ask("GET", path, query, deadline=deadline)
+
+    async def get_again(self, path: str, known: Ok | None, *, deadline: float = DEADLINE) -> Answer:
+        """Read one object; where nothing of it has changed, return ``known`` as it is."""
+        refused = self._spared("GET", path)
+        known = known or _NOTHING_KNOWN
+        return refused or await self._ask("GET", path, known=known, deadline=deadline)
 
     async def get_metadata(self, path: str, *, deadline: float = DEADLINE) -> Answer:
         """Read one object's metadata: of a Secret nothing that it holds leaves its API server."""
@@ -195,6 +203,7 @@ class Connection:
         content_type: str = "application/json",
         *,
         accept: str = "application/json",
+        known: Ok | None = None,
         deadline: float,
     ) -> Answer:
         sent = (method, path, query, body, content_type)
@@ -202,7 +211,7 @@ class Connection:
         try:
             async with asyncio.timeout(deadline):
                 with breaker.asking() if breaker is not None else nullcontext():
-                    return await self._try_twice(sent, accept)
+                    return await self._try_twice(sent, accept, known)
         except (aiohttp.ClientError, OSError) as error:
             self.counted(self.name, method, str(Reason.UNREACHABLE))
             if isinstance(error, TimeoutError):
@@ -216,12 +225,12 @@ class Connection:
             url = self._pool.url(path)
             return Failed(0, error.reason, f"{url} was not asked: {self._login(error)}")
 
-    async def _try_twice(self, sent: "_Sent", accept: str) -> Answer:
+    async def _try_twice(self, sent: "_Sent", accept: str, known: Ok | None) -> Answer:
         """A second time with newer credentials, where there are some: an expired token is no failure."""
-        answer = await self._send(*sent, accept=accept)
+        answer = await self._send(*sent, accept=accept, known=known)
         refused = isinstance(answer, Failed) and answer.reason is Reason.UNAUTHORISED
         if refused and await self._look_for_credentials():
-            answer = await self._send(*sent, accept=accept)
+            answer = await self._send(*sent, accept=accept, known=known)
         return answer
 
     def _spared(self, method: str, path: str) -> Failed | None:
@@ -263,12 +272,17 @@ class Connection:
         content_type: str,
         *,
         accept: str,
+        known: Ok | None,
     ) -> Answer:
         pool = self._pool
         status, content = await pool.send(method, path, query, body, content_type, accept=accept)
         self.counted(self.name, method, status)
         self._heard()
-        return read(method, pool.url(path), status, content, self.credentials)
+        digest = b"" if known is None else hashlib.blake2b(content, digest_size=16).digest()
+        if known is not None and status == 200 and digest == known.digest:
+            return known
+        answer = read(method, pool.url(path), status, content, self.credentials)
+        return replace(answer, digest=digest) if isinstance(answer, Ok) and digest else answer
 
     async def _look_for_credentials(self) -> bool:
         if self._refresh is not None and await self._refresh():

@@ -21,12 +21,16 @@ class ApiRollouts:
         self._own = own
         self._events = events
         self._namespaces = tuple(namespaces)
+        self._read: dict[tuple[str, str], Ok] = {}
+        """As last read: most looks find the same again, which is not worth understanding again."""
 
     async def get(self, namespace: str, name: str) -> Object | NotWritten | None:
         """Read one afresh; None: it does not exist; NotWritten: the API server did not answer."""
-        answer = await self._own.get(_path(namespace, name))
+        before = self._read.pop((namespace, name), None)
+        answer = await self._own.get_again(_path(namespace, name), before)
         if isinstance(answer, Ok):
             answer.body["metadata"].pop("managedFields", None)  # half of what would be kept of it
+            self._read[namespace, name] = answer
             return answer.body
         if answer.reason is Reason.NOT_FOUND and answer.from_api_server:
             return None

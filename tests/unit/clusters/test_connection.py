@@ -29,6 +29,20 @@ async def test_an_object_is_read(server: Server) -> None:
     assert server.asked[0].headers["User-Agent"].startswith("cutover/")
 
 
+async def test_what_is_read_again_unchanged_is_not_understood_again(server: Server) -> None:
+    server.answers["/a"] = {"kind": "A", "x": 1}
+    connection = server.connection()
+    first = await connection.get_again("/a", None)
+    assert isinstance(first, Ok)
+    assert await connection.get_again("/a", first) is first
+    server.answers["/a"] = {"kind": "A", "x": 2}
+    second = await connection.get_again("/a", first)
+    assert second == Ok({"kind": "A", "x": 2})
+    server.answers["/a"] = lambda _: status(503)
+    assert isinstance(await connection.get_again("/a", first), Failed)
+    assert len(server.asked) == 4
+
+
 async def test_basic_credentials_are_sent(server: Server) -> None:
     server.answers["/a"] = {}
     await server.connection(token=None, username="ann", password="p").get("/a")
