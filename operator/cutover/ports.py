@@ -18,7 +18,7 @@ from cutover.decide.observation import Mark, Probe, Refusal, Replicas, SideReach
 from cutover.decide.past import PastQuestion
 from cutover.decide.readings import Gap, Reading, Value
 from cutover.decide.route import Claim, Route, RouteSeen, RuleWeights
-from cutover.decide.surroundings import Model, Prompts, Rights, Thing, Unfit
+from cutover.decide.surroundings import Ending, Model, Prompts, Rights, Thing, Unfit
 from cutover.judge.evidence import Count
 from cutover.judge.golden import Answer, GoldenSet, Item
 
@@ -175,6 +175,9 @@ class Inspector(Protocol):
 
     async def golden(self) -> Mapping[str, int | Unfit] | Gap:
         """How many items each golden set has, or what is wrong with it."""
+
+    async def ending(self) -> Ending | Gap:
+        """What scaling the source to zero would come to now."""
 
 
 # --- the rollouts' own API server ---------------------------------------------------------------

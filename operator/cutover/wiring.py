@@ -26,7 +26,7 @@ from cutover.clusters.own import connect_own
 from cutover.clusters.pool import Pool
 from cutover.clusters.registry import Clusters
 from cutover.clusters.rollouts import ApiRollouts
-from cutover.clusters.scaling import ScalableWorkload, Twin
+from cutover.clusters.scaling import ScalableWorkload, source_workload
 from cutover.clusters.secrets import Secret, Secrets
 from cutover.clusters.sources import Sources
 from cutover.clusters.tokens.issuer import Issuer
@@ -275,19 +275,11 @@ class PooledAdapters:
         self, plan: Plan, namespace: str, holder: str
     ) -> ScalableWorkload | Refusal:
         """The source's workload, to be scaled."""
-        source, target = plan.source, plan.target
-        assert source.workload is not None  # noqa: S101 - scaled only where one is named
-        connection = await self._clusters.connect(source.cluster, namespace, holder)
-        if isinstance(connection, Refusal):
-            return connection
-        place = source.cluster.namespace or namespace
-        twin = None
-        if target.workload == source.workload:
-            far = await self._clusters.connect(target.cluster, namespace, holder)
-            if isinstance(far, Refusal):
-                return far
-            twin = Twin(far, target.cluster.namespace or namespace)
-        return ScalableWorkload(connection, place, source.workload, twin)
+
+        async def cluster(ref: ClusterRef) -> Connection | Refusal:
+            return await self._clusters.connect(ref, namespace, holder)
+
+        return await source_workload(plan, namespace, cluster)
 
     async def probe(self, plan: Plan, namespace: str, *, deadline: float) -> Probe:
         """Ask the target's endpoint for its health, once."""

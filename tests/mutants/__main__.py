@@ -9,12 +9,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.mutants.foresight import FORESIGHT
 from tests.mutants.gates import GATES
 from tests.mutants.mutations import LAWS, Mutation
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "cutover"
-MUTATIONS = (*LAWS, *GATES)
+MUTATIONS = (*LAWS, *GATES, *FORESIGHT)
 UNIT = ROOT / "tests" / "unit"
 FAILED = 1
 """pytest's exit code for tests that ran and failed; every other one is no answer."""

@@ -7,7 +7,7 @@ kinds are stopped by ``serving.kserve.io/stop: "true"`` (KServe 0.16 or later, L
 autoscalers along.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -15,11 +15,13 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cutover.api import SCALED_DOWN
+from cutover.api.clusters import ClusterRef
 from cutover.api.sides import Workload
+from cutover.api.status import Plan
 from cutover.clusters.answers import Answer, Failed, Ok, Reason
 from cutover.clusters.connection import MERGE_PATCH, Connection
 from cutover.clusters.workloads import not_read, tell_replicas, workload_path
-from cutover.decide.observation import Autoscaler, Mark, Replicas, WorkloadSeen
+from cutover.decide.observation import Autoscaler, Mark, Refusal, Replicas, WorkloadSeen
 from cutover.decide.readings import Gap
 from cutover.ports import Conflict, NotWritten, WriteResult, Written
 
@@ -31,6 +33,7 @@ SCALED_OBJECT: Final = "ScaledObject"
 MAX_TEXT: Final = 1024
 
 Json = Mapping[str, Any]
+Connect = Callable[[ClusterRef], Awaitable[Connection | Refusal]]
 
 
 class _MarkText(BaseModel):
@@ -155,6 +158,25 @@ class ScalableWorkload:
 
 _HPAS: Final = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
 _SCALED_OBJECTS: Final = "/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects"
+
+
+async def source_workload(
+    plan: Plan, namespace: str, connect: Connect
+) -> ScalableWorkload | Refusal:
+    """The source's workload of a plan, and where the target's of the same name would be."""
+    source, target = plan.source, plan.target
+    assert source.workload is not None  # noqa: S101 - scaled only where one is named
+    connection = await connect(source.cluster)
+    if isinstance(connection, Refusal):
+        return connection
+    place = source.cluster.namespace or namespace
+    twin = None
+    if target.workload == source.workload:
+        far = await connect(target.cluster)
+        if isinstance(far, Refusal):
+            return far
+        twin = Twin(far, target.cluster.namespace or namespace)
+    return ScalableWorkload(connection, place, source.workload, twin)
 
 
 async def read_autoscalers(

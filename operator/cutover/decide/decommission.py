@@ -84,7 +84,7 @@ def _scale_down(seen: Observation, status: Status, plan: Plan) -> Decision:
         return _not_yet(seen, status, plan, why)
     if found.stopped and all(one.holds for one in found.autoscalers):
         return _done(seen, status, plan, found)
-    refused = _untouchable(found)
+    refused = untouchable(found)
     if refused is not None:
         return _kept(seen, status, plan, refused)
     drain = plan.after_completion.drained
@@ -102,7 +102,8 @@ def _scale_down(seen: Observation, status: Status, plan: Plan) -> Decision:
     return Decision(status, StopSource(mark), look_again=AT_ONCE)
 
 
-def _untouchable(found: WorkloadSeen) -> str | None:
+def untouchable(found: WorkloadSeen) -> str | None:
+    """Say what about the workload itself keeps it from being scaled down."""
     if found.is_target:
         return "it is the target's workload as well"
     if found.owner:

@@ -66,6 +66,16 @@ class Unfit:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """What scaling the source to zero would come to, if it were done now."""
+
+    kept: str | None
+    """Why it would be kept instead; None: it would not."""
+    paused: tuple[str, ...] = ()
+    """What would be paused first: ``ScaledObject chat``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """All of it."""
 
@@ -78,3 +88,5 @@ class Surroundings:
     images: tuple[Thing, ...] | Gap | None = None
     golden: Mapping[str, int | Unfit] | Gap | None = None
     """By what names it: items, or what is wrong."""
+    ending: Ending | Gap | None = None
+    """Where the source is to be scaled to zero at the end."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from cutover.api.completion import SourceAfter
 from cutover.api.parity import PromptTokens
 from cutover.api.status import Plan
 from cutover.decide.check import Check, awaited, failed, passed, unknown, warned
 from cutover.decide.readings import Gap, Missing
 from cutover.decide.replaying import golden_askings
-from cutover.decide.surroundings import Model, Prompts, Rights, Surroundings, Thing, Unfit
+from cutover.decide.surroundings import Ending, Model, Prompts, Rights, Surroundings, Thing, Unfit
 from cutover.judge.wording import count
 
 SHOWN = 6
@@ -26,6 +27,8 @@ def surroundings_checks(found: Surroundings | None, plan: Plan) -> Iterator[Chec
         yield _things("pod references", "ReferenceMissing", found.references, is_needed=True)
         yield _things("images", "ImageMissing", found.images, is_needed=False)
     yield from _golden(found.golden, plan)
+    if plan.after_completion.source is SourceAfter.SCALE_TO_ZERO:
+        yield _ending(found.ending)
 
 
 def _rights(found: Rights | Gap | None) -> Check:
@@ -167,11 +170,14 @@ def _things(
     missing = [one for one in found if one.present is False]
     unsure = [one for one in found if one.present is None]
     if missing:
-        text = f"the target's workload names {_with_why(missing)}: no pod could be started anew"
+        then = "no pod" if is_needed else "a node that cannot pull it either"
+        could = "could be started anew" if is_needed else "could start no pod anew"
+        text = f"the target's workload names {_with_why(missing)}: {then} {could}"
         return (failed if is_needed else warned)(name, reason, text)
     if unsure:
         return unknown(name, "NotTold", f"cannot be told of {_with_why(unsure)}")
-    return passed(name, f"all {len(found)} that the target's workload names are there")
+    how = "" if is_needed else ", asked without credentials"
+    return passed(name, f"all {len(found)} that the target's workload names are there{how}")
 
 
 def _with_why(things: Sequence[Thing]) -> str:
@@ -201,6 +207,23 @@ def _golden(found: Mapping[str, int | Unfit] | Gap | None, plan: Plan) -> Iterat
                 f"{who}: {count(n)} items" for who, n in found.items() if isinstance(n, int)
             )
             yield passed(name, sizes)
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+def _ending(found: Ending | Gap | None) -> Check:
+    """Whether the source, as it is now, would be scaled to zero at the end."""
+    name = "source's end"
+    if found is None:
+        return awaited(name, "SourceNotRead", "the source's workload is being read")
+    if isinstance(found, Gap):
+        return unknown(name, found.missing.value, found.message)
+    if found.kept is not None:
+        text = f"afterCompletion.source: ScaleToZero would keep the source: {found.kept}"
+        return warned(name, "SourceWouldBeKept", text)
+    first = f", after {_listed(found.paused)}" if found.paused else ""
+    return passed(name, f"its workload can be scaled to zero{first}")
 
 
 def _listed(names: Iterable[str], between: str = ", ") -> str:

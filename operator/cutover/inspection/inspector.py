@@ -7,11 +7,12 @@ from dataclasses import replace
 from cutover.api.clusters import ClusterRef
 from cutover.api.status import Plan
 from cutover.clusters.connection import Connection
-from cutover.clusters.scaling import SCALED_OBJECT, read_autoscalers
-from cutover.decide.observation import Refusal
+from cutover.clusters.scaling import SCALED_OBJECT, source_workload
+from cutover.decide.decommission import untouchable
+from cutover.decide.observation import Refusal, WorkloadSeen
 from cutover.decide.readings import Gap, Missing
 from cutover.decide.replaying import golden_askings
-from cutover.decide.surroundings import Model, Prompts, Rights, Thing, Unfit
+from cutover.decide.surroundings import Ending, Model, Prompts, Rights, Thing, Unfit
 from cutover.inspection.models import ask_model
 from cutover.inspection.pods import PodNeeds, find_references, read_needs
 from cutover.inspection.registry import find_images
@@ -109,23 +110,33 @@ class PlanInspector:
                 found[name] = Unfit(golden.reason, golden.message)
         return found
 
+    async def ending(self) -> Ending | Gap:
+        """What scaling the source to zero would come to now."""
+        found = await self._source()
+        if isinstance(found, Gap):
+            return found
+        paused = tuple(f"{one.kind} {one.name}" for one in found.autoscalers if not one.holds)
+        return Ending(untouchable(found), paused)
+
     async def _to_pause(self) -> tuple[str, ...]:
         """Which of KEDA's objects are paused at the end; one empty name where that cannot be told."""
-        side = self._plan.source
-        if side.workload is None or self._plan.after_completion.source is not SCALE_TO_ZERO:
+        if self._plan.after_completion.source is not SCALE_TO_ZERO:
             return ()
-        connection = await self._cluster(side.cluster)
-        if isinstance(connection, Refusal):
-            return ()
-        place = side.cluster.namespace or self._namespace
         try:
             async with asyncio.timeout(A_MOMENT):
-                found = await read_autoscalers(connection, side.workload, place)
+                found = await self._source()
         except TimeoutError:
             return ("",)
         if isinstance(found, Gap):
             return ("",)
-        return tuple(one.name for one in found if one.kind == SCALED_OBJECT and not one.holds)
+        paused = (one for one in found.autoscalers if one.kind == SCALED_OBJECT)
+        return tuple(one.name for one in paused if not one.holds)
+
+    async def _source(self) -> WorkloadSeen | Gap:
+        workload = await source_workload(self._plan, self._namespace, self._cluster)
+        if isinstance(workload, Refusal):
+            return Gap(Missing.CREDENTIALS, workload.message)
+        return await workload.look()
 
     def _replayer(self, name: str) -> GoldenReplayer:
         asking = replace(golden_askings(self._plan)[name], deadline=3.0)

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from cutover.api.completion import SourceAfter
 from cutover.api.status import Plan
 from cutover.decide.readings import Gap, Missing
 from cutover.decide.replaying import golden_askings
@@ -46,6 +47,8 @@ class Inspection:
         if plan.target.workload is not None:
             self._one("references", OFTEN, inspector.references, now)
             self._one("images", SELDOM, inspector.images, now)
+        if plan.after_completion.source is SourceAfter.SCALE_TO_ZERO:
+            self._one("ending", OFTEN, inspector.ending, now)
         if golden_askings(plan):
             self._one("golden", SELDOM, inspector.golden, now)
         if any(gate.parity is not None for gate in plan.gates):
@@ -73,6 +76,7 @@ class Inspection:
             references=found.get("references"),
             images=found.get("images"),
             golden=found.get("golden"),
+            ending=found.get("ending"),
         )
 
     def cancel(self) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from cutover.api.completion import AfterCompletion, SourceAfter
 from cutover.api.preflight import CheckState
 from cutover.api.status import Plan
 from cutover.decide.check import Check
@@ -11,6 +12,7 @@ from cutover.decide.plan import resolve
 from cutover.decide.readings import Gap, Missing
 from cutover.decide.surroundings import (
     Denied,
+    Ending,
     Model,
     Prompts,
     Rights,
@@ -140,7 +142,13 @@ BEST: dict[str, tuple[Surroundings, str, CheckState, str]] = {
         Surroundings(images=(Thing("image r/a:1", False, "r does not have it"),)),
         "images",
         WARNING,
-        "image r/a:1 (r does not have it)",
+        "image r/a:1 (r does not have it): a node that cannot pull it either could start no pod",
+    ),
+    "images are there": (
+        Surroundings(images=(Thing("image r/a:1", True),)),
+        "images",
+        PASSED,
+        "names are there, asked without credentials",
     ),
     "golden sets are there": (
         Surroundings(golden={"golden": 500}),
@@ -212,3 +220,32 @@ def test_a_server_that_lists_no_models_is_unknown() -> None:
 def test_prompt_tokens_that_are_only_reported_do_not_hold_back() -> None:
     found = Surroundings(prompts=Prompts("golden", "7", 12, 19))
     assert checks(found, plan(promptTokens="Report"))["prompt tokens"].state is WARNING
+
+
+# --- the source's end -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "message"),
+    [
+        (Ending(None), PASSED, "its workload can be scaled to zero"),
+        (Ending(None, ("ScaledObject chat",)), PASSED, "to zero, after ScaledObject chat"),
+        (
+            Ending("it belongs to InferenceService chat"),
+            WARNING,
+            "would keep the source: it belongs to InferenceService chat",
+        ),
+        (Gap(Missing.UNAUTHORISED, "may not be read"), UNKNOWN, "may not be read"),
+    ],
+)
+def test_what_would_keep_the_source_at_the_end_is_told_before_the_first_step(
+    found: Ending | Gap, state: CheckState, message: str
+) -> None:
+    of = plan()
+    end = AfterCompletion(source=SourceAfter.SCALE_TO_ZERO)
+    of = of.model_copy(update={"after_completion": end})
+    check = checks(Surroundings(ending=found), of)["source's end"]
+    assert check.state is state
+    assert message in check.message
+    assert not check.holds_back
+    assert "source's end" not in checks(Surroundings(ending=found))

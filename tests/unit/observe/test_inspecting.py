@@ -10,7 +10,7 @@ import pytest
 from cutover.api.status import Plan
 from cutover.decide.plan import resolve
 from cutover.decide.readings import Gap, Missing
-from cutover.decide.surroundings import Model, Prompts, Rights, Thing, Unfit
+from cutover.decide.surroundings import Ending, Model, Prompts, Rights, Thing, Unfit
 from cutover.observe import inspecting
 from cutover.observe.inspecting import OFTEN, Inspection
 from cutover.observe.memory import Memory
@@ -25,10 +25,11 @@ GOLDEN = {"configMapKeyRef": {"name": "golden"}}
 
 def plan() -> Plan:
     given = spec(
-        gates=[{"name": "golden", "parity": {"dataset": GOLDEN, "protocol": "OpenAIChat"}}]
+        gates=[{"name": "golden", "parity": {"dataset": GOLDEN, "protocol": "OpenAIChat"}}],
+        afterCompletion={"source": "ScaleToZero"},
     )
     workload = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llama"}
-    given["source"] |= {"endpoint": SERVER}
+    given["source"] |= {"endpoint": SERVER, "workload": workload}
     given["target"] |= {"endpoint": SERVER, "workload": workload}
     found = resolve(
         {"metadata": {"namespace": "inference", "generation": 1}, "spec": given},
@@ -84,8 +85,21 @@ class Around:
         await self._answer("golden")
         return {"golden": 3}
 
+    async def ending(self) -> Ending | Gap:
+        await self._answer("ending")
+        return Ending(None)
 
-TOPICS = {"rights", "source model", "target model", "prompts", "references", "images", "golden"}
+
+TOPICS = {
+    "rights",
+    "source model",
+    "target model",
+    "prompts",
+    "references",
+    "images",
+    "golden",
+    "ending",
+}
 
 
 async def test_every_topic_is_asked_at_once_and_each_answer_is_seen() -> None:
