@@ -15,11 +15,11 @@ from tests.fakes.world import World
 HOURS = 3600.0
 
 
-def plan(steps: list[dict[str, Any]] | None = None, **analysis: Any) -> Plan:
+def plan(steps: list[dict[str, Any]] | None = None, gates: Any = None, **analysis: Any) -> Plan:
     found = resolve(
         {
             "metadata": {"namespace": "inference", "generation": 1},
-            "spec": spec(steps, analysis=analysis),
+            "spec": spec(steps, analysis=analysis) | ({"gates": gates} if gates else {}),
         },
         operator_version=OPERATOR_VERSION,
         default_gates=GATES,
@@ -81,6 +81,18 @@ def test_where_nothing_fits_the_default_stays_as_it_is() -> None:
 def test_a_steps_own_max_duration_counts() -> None:
     steps: list[dict[str, Any]] = [{"weight": 1, "maxDuration": "24h"}, {"weight": 100}]
     assert foresee(plan(steps), pace(3.0)).fits
+
+
+def test_a_gate_that_only_reports_is_not_waited_for() -> None:
+    strict = {"errorRate": {"max": "0.01%", "ratio": "1.01"}, "name": "strict"}
+    found = [
+        foresee(
+            plan([{"weight": 50}, {"weight": 100}], gates=[strict | {"onFail": consequence}]),
+            pace(3.0),
+        )
+        for consequence in ("RollBack", "Report")
+    ]
+    assert [one.fits for one in found] == [False, True]
 
 
 # --- shadow steps ---------------------------------------------------------------------------------
