@@ -82,7 +82,10 @@ class Injector:
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
 
     def arm(self, site: str, faults: Sequence[str], *, cut: bool) -> None:
-        self.site, self.faults, self.cut = site, list(faults), cut
+        fresh = sorted(
+            faults, key=self.done.__contains__
+        )  # of what comes by seldom, others each time
+        self.site, self.faults, self.cut = site, fresh, cut
         self.hanging = asyncio.Event()  # an event belongs to the loop that first waits for it
 
     async def at(self, site: str, value: Awaitable[Any]) -> Any:

@@ -33,8 +33,8 @@ from tests.chaos.awaits import FAULTS, InjectedError, Injector, injected, sites
 from tests.chaos.ground import Ground, everything, prepared, warmed_up
 from tests.features.rollouts.stage import Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
-PATIENCE = 150.0
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(1500)]
+PATIENCE = 300.0
 """Seconds after which something hangs for good, however busy the machine is."""
 
 MODULES = (
@@ -81,6 +81,11 @@ ONLY_WHERE_ASKED = (
     "metrics.joined.JoinedMetrics.history ",
 )
 """Those that a rollout comes by only if its spec asks for everything."""
+BETWEEN_FULL_LOOKS = (
+    "observe.world._look awaits asyncio.gather",
+    "observe.world._both awaits asyncio.gather",
+)
+"""Where a busy machine makes each look a full one, unless those are far apart."""
 WAITED_FOR = ("observe.beside.", "observe.past._ask ")
 """The first weight waits for these, with deadlines that our faults set aside: it may never come."""
 NOT_ON_THE_WAY = {
@@ -240,6 +245,8 @@ def let_go(stage: Stage) -> bool:
 
 def spec_for(site: str, stage: Stage) -> dict[str, Any]:
     """As small as will do."""
+    if site in BETWEEN_FULL_LOOKS:
+        return {"analysis": stage.spec()["analysis"] | {"interval": "30s"}}
     asked = everything(stage) if site.startswith(ONLY_WHERE_ASKED) else {}
     return asked | (warmed_up() if site.startswith("observe.beside.") else {})
 

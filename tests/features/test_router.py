@@ -63,7 +63,9 @@ async def test_a_share_that_the_definitions_do_not_know_is_refused_and_all_is_mi
     """``percent`` came with Gateway API v1.3; pruned, it would be a mirror of everything."""
     oldest = request.node.callspec.params["make"] == "oldest"
     subject = make()
-    subject.create(PAIR)
+    document = subject.document([PAIR])
+    document["spec"]["parentRefs"] = [{"name": "elsewhere"}]  # Contour cannot mirror a share at all
+    subject.cluster.call("POST", subject.path.rpartition("/")[0], document)
     before = bare(subject.read())
     refused = await subject.router.mirrorable(await subject.look(), [10])
     if oldest:

@@ -69,12 +69,19 @@ def read(method: str, url: str, status: int, body: bytes, credentials: str = "")
         )
     said = content if isinstance(content, dict) and content.get("kind") == "Status" else {}
     reason = _reason(status, said)
-    words = " ".join(str(said.get("message") or "").split())[:_MOST_TEXT]
+    words = _shortened(" ".join(str(said.get("message") or "").split()))
     told = f" ({words})" if words else ""
     sentence = _denied(method, url, reason, told, credentials) or _sentence(
         method, url, status, reason, told
     )
     return Failed(status, reason, sentence, bool(said))
+
+
+def _shortened(words: str) -> str:
+    """Leave out the middle: a server that quotes the whole object says only afterwards what is wrong with it."""
+    if len(words) <= _MOST_TEXT:
+        return words
+    return f"{words[: _MOST_TEXT // 3]} … {words[-2 * _MOST_TEXT // 3 :]}"
 
 
 def _reason(status: int, said: Mapping[str, Any]) -> Reason:
