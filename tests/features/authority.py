@@ -1,10 +1,8 @@
 """How does a test make client certificates, and an API server that takes them?"""
 
 import base64
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,11 +62,7 @@ class Authority:
 @contextmanager
 def cluster_that_trusts(lab: Lab, authority: Authority, folder: Path) -> Iterator[PrivateCluster]:
     """The lab's API servers know tokens only: this one gets a flag more."""
-    ca, program = folder / "clients.crt", folder / "kube-apiserver"
+    ca = folder / "clients.crt"
     ca.write_bytes(authority.pem)
-    real = shlex.quote(str(lab.program("kube-apiserver")))
-    program.write_text(f'#!/bin/sh\nexec {real} "$@" --client-ca-file={shlex.quote(str(ca))}\n')
-    program.chmod(0o755)
-    programs = lab.description.programs | {"kube-apiserver": str(program)}
-    with PrivateCluster(replace(lab.description, programs=programs)) as private:
+    with lab.private_cluster(f"--client-ca-file={ca}") as private:
         yield private

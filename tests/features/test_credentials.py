@@ -2,42 +2,27 @@
 
 Of each: the right credentials, rotated ones, expired ones, permissions that were taken away, and a CA that
 did not sign the server. What goes wrong is told with the Secret and its key, and never with its content.
-The clouds' token servers are stood in for on loopback; the tokens that they give are the API server's own.
+Those that get their tokens from a cloud: `test_cloud_credentials.py`.
 """
 
-import asyncio
 import base64
-import http.server
 import json
 import logging
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
 
-import botocore.session
 import pytest
 
-from cutover.api.clusters import ClusterRef
-from cutover.clusters.answers import Answer, Failed, Ok, Reason
+from cutover.clusters.answers import Ok, Reason
 from cutover.clusters.connection import Connection
-from cutover.clusters.logins import EksLogin
-from cutover.clusters.registry import Clusters
-from cutover.clusters.secrets import Secrets
-from cutover.clusters.sources import Sources
-from cutover.clusters.tokens.issuer import Issuer
-from cutover.clusters.tokens.rs256 import signed_jwt
-from cutover.decide.observation import Refusal
+from tests.features.accounts import Account
 from tests.features.authority import Authority
 from tests.features.connecting import connected
+from tests.features.holder import Holder
 from tests.lab import Cluster, Lab, parts
 from tests.lab.credentials import kubeconfig
-from tests.lab.dns import route53
 
 pytestmark = pytest.mark.lab
 
@@ -54,11 +39,8 @@ class Target:
     def __init__(self, lab: Lab, cluster: Cluster) -> None:
         self.cluster = cluster
         self.namespace = f"credentials-{uuid.uuid4().hex[:8]}"
-        self._key = (Path(lab.description.folder) / "credentials/service-accounts.key").read_text()
-        cluster.ensure_namespace(self.namespace)
+        self._account = Account(lab, cluster, self.namespace, ACCOUNT)
         metadata = {"name": ACCOUNT, "namespace": self.namespace}
-        made = cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
-        self._uid = made["metadata"]["uid"]
         rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}]
         rbac = "rbac.authorization.k8s.io/v1"
         cluster.apply({"apiVersion": rbac, "kind": "Role", "metadata": metadata, "rules": rules})
@@ -87,62 +69,7 @@ class Target:
         self.cluster.call("DELETE", f"{path}/{ACCOUNT}")
 
     def token(self, life: float = 3600) -> str:
-        """A token of the account, signed with the API server's own key; a negative life has ended."""
-        now, issuer = int(time.time()), "https://kubernetes.default.svc"
-        account = {"name": ACCOUNT, "uid": self._uid}
-        claims = {
-            "iss": issuer,
-            "aud": [issuer],
-            "sub": f"system:serviceaccount:{self.namespace}:{ACCOUNT}",
-            "iat": now - 7200,
-            "nbf": now - 7200,
-            "exp": int(now + life),
-            "jti": str(uuid.uuid4()),
-            "kubernetes.io": {"namespace": self.namespace, "serviceaccount": account},
-        }
-        return signed_jwt(claims, self._key, "")
-
-
-# --- token servers of clouds ----------------------------------------------------------------------
-
-
-class Cloud(http.server.BaseHTTPRequestHandler):
-    """Gives the token of whoever shows the right secret."""
-
-    known: dict[str, str]
-    """Secret to token."""
-
-    def do_POST(self) -> None:
-        sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        given = (sent.get("client_secret") or sent.get("refresh_token") or [""])[0]
-        token = self.known.get(given)
-        body = {"access_token": token, "expires_in": 3600} if token else {"error": "invalid_grant"}
-        text = json.dumps(body).encode()
-        self.send_response(200 if token else 401)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@dataclass
-class TokenServer:
-    url: str
-    known: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def token_server() -> Iterator[TokenServer]:
-    known: dict[str, str] = {}
-    handler = type("Handler", (Cloud,), {"known": known})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.05))
-        thread.start()
-        yield TokenServer(f"http://127.0.0.1:{server.server_port}", known)
-        server.shutdown()
-        thread.join()
+        return self._account.token(life=life)
 
 
 # --- the ways -------------------------------------------------------------------------------------
@@ -160,15 +87,12 @@ class Way:
     """The Secret and key, as sentences name them."""
     ca: str = "certificate-authority-data"
     """What the field is called that holds the CA."""
-    secrets: list[str] = field(default_factory=list)
-    """What no sentence may hold."""
 
 
 class Subject:
-    def __init__(self, cluster: Cluster, target: Target, cloud: TokenServer) -> None:
+    def __init__(self, cluster: Cluster, target: Target) -> None:
         self.cluster = cluster
         self.target = target
-        self.cloud = cloud
         self.namespace = f"ways-{uuid.uuid4().hex[:8]}"
         self.fleet = f"fleet-{uuid.uuid4().hex[:8]}"
         for name in (self.namespace, self.fleet):
@@ -260,52 +184,8 @@ class Subject:
         status = {"status": {"conditions": [], "accessProviders": providers}}
         self.cluster.call("PATCH", f"{path}/status?{query}", profile | status, headers)
 
-    def gke(self) -> Way:
-        ref: dict[str, Any] = {}
 
-        def store(token: str, ca: str) -> None:
-            refresh = uuid.uuid4().hex
-            self.cloud.known.clear()
-            self.cloud.known[refresh] = token
-            user = {
-                "type": "authorized_user",
-                "client_id": "c",
-                "client_secret": "",
-                "refresh_token": refresh,
-            }
-            self.secret(self.namespace, "google", {}, **{"credentials.json": json.dumps(user)})
-            given = {"name": "google"}
-            server = self.target.cluster.server
-            ref["gke"] = {"server": server, "caData": ca, "credentialsSecretRef": given}
-            made.secrets.append(refresh)
-
-        made = Way(
-            self, ref, store, f"Secret {self.namespace}/google key credentials.json", ca="caData"
-        )
-        return made
-
-    def aks(self) -> Way:
-        ref: dict[str, Any] = {}
-
-        def store(token: str, ca: str) -> None:
-            secret = uuid.uuid4().hex
-            self.cloud.known.clear()
-            self.cloud.known[secret] = token
-            self.secret(self.namespace, "azure", {}, clientSecret=secret)
-            ref["aks"] = {
-                "server": self.target.cluster.server,
-                "caData": ca,
-                "tenantId": "tenant",
-                "clientId": "client",
-                "credentialsSecretRef": {"name": "azure"},
-            }
-            made.secrets.append(secret)
-
-        made = Way(self, ref, store, f"Secret {self.namespace}/azure key clientSecret", ca="caData")
-        return made
-
-
-WAYS = ("cluster_api", "argocd", "secretreader", "kubeconfig_secretreader", "gke", "aks")
+WAYS = ("cluster_api", "argocd", "secretreader", "kubeconfig_secretreader")
 
 
 @pytest.fixture(scope="module")
@@ -324,60 +204,33 @@ def profiles(lab: Lab) -> Cluster:
 
 
 @pytest.fixture(params=WAYS)
-def way(
-    request: pytest.FixtureRequest, profiles: Cluster, target: Target, token_server: TokenServer
-) -> Way:
-    made: Way = getattr(Subject(profiles, target, token_server), request.param)()
+def way(request: pytest.FixtureRequest, profiles: Cluster, target: Target) -> Way:
+    made: Way = getattr(Subject(profiles, target), request.param)()
     return made
 
 
 # --- the story of each ----------------------------------------------------------------------------
 
 
-class Story:
-    """One holder of a way, from the first connection on; ten seconds pass with each look."""
+class Story(Holder):
+    """One holder of a way."""
 
     def __init__(self, way: Way, own: Connection) -> None:
         subject = way.subject
-        self.way = way
-        self.now = 0.0
-        self.ca = base64.b64encode(subject.target.cluster.ca_pem.encode()).decode()
-        self.said: list[str] = []
+        self._way = way
+        self._ca = base64.b64encode(subject.target.cluster.ca_pem.encode()).decode()
         self.secrets: list[str] = []
-        environment = {"AZURE_AUTHORITY_HOST": subject.cloud.url}
-        self.issuer = Issuer(environment)
-        self.issuer.google.token_uri = f"{subject.cloud.url}/token"
-        sources = Sources(own, Secrets(own, [subject.fleet], lambda: self.now))
-        self.clusters = Clusters(own, sources, self.issuer.issue, clock=lambda: self.now)
-
-    async def close(self) -> None:
-        await self.clusters.close()
-        await self.issuer.aclose()
+        super().__init__(
+            own,
+            lambda: way.ref,
+            subject.namespace,
+            subject.target.path,
+            fleet=[subject.fleet],
+        )
 
     def store(self, token: str, ca: str | None = None) -> None:
         self.secrets.append(token)
-        self.way.store(token, ca or self.ca)
-
-    async def connection(self, holder: str = "ns/chat") -> Connection:
-        self.now += 11
-        ref = ClusterRef.model_validate(self.way.ref)
-        home = self.way.subject.namespace
-        await self.clusters.connect(ref, home, holder)
-        await asyncio.gather(*self.clusters._checks)  # no holder waits for the Secret's new content
-        found = await self.clusters.connect(ref, home, holder)
-        assert not isinstance(found, Refusal), found
-        return found
-
-    async def ask(self, holder: str = "ns/chat") -> Answer:
-        answer = await (await self.connection(holder)).get(self.way.subject.target.path)
-        self.said.append(answer.message if isinstance(answer, Failed) else "")
-        return answer
-
-    async def failed(self, reason: Reason, holder: str = "ns/chat") -> str:
-        answer = await self.ask(holder)
-        assert isinstance(answer, Failed), answer
-        assert answer.reason is reason, answer
-        return answer.message
+        self._way.store(token, ca or self._ca)
 
 
 async def test_the_life_of_credentials(way: Way, caplog: pytest.LogCaptureFixture) -> None:
@@ -386,7 +239,7 @@ async def test_the_life_of_credentials(way: Way, caplog: pytest.LogCaptureFixtur
     async with connected(way.subject.cluster) as own:
         story = Story(way, own)
         story.store(target.token())
-        await _until_allowed(story)
+        await story.until_allowed()
 
         before = (await story.connection()).generation
         story.store(target.token())  # rotated
@@ -394,70 +247,21 @@ async def test_the_life_of_credentials(way: Way, caplog: pytest.LogCaptureFixtur
         assert (await story.connection()).generation == before + 1
 
         target.forbid()
-        message = await _until_forbidden(story)
+        message = await story.until_forbidden()
         assert way.named in message
         target.allow()
-        await _until_allowed(story)
+        await story.until_allowed()
 
         story.store(target.token(life=-60))  # expired, and then renewed beneath the holder
         message = await story.failed(Reason.UNAUTHORISED)
         assert f"does not accept the credentials of {way.named}" in message
         story.store(target.token())
-        connection = story.clusters._entries
-        story.now += 2
-        held = next(entry.connection for entry in connection.values() if entry.holders)
-        assert held is not None
-        assert isinstance(await held.get(target.path), Ok)  # one more request, and no failure
+        assert isinstance(await story.ask_again(), Ok)  # one more request, and no failure
 
         story.store(target.token(), base64.b64encode(Authority().pem).decode())
         message = await story.failed(Reason.UNREACHABLE, "ns/another")
         assert f"check {way.ca}" in message
         assert way.named in message
-        await story.close()
-    told = [*story.said, caplog.text, *(repr(entry) for entry in story.clusters._pools)]
-    for secret in (*story.secrets, *way.secrets):
-        assert not any(secret in one for one in told)
-
-
-async def _until_forbidden(story: Story) -> str:
-    while True:
-        answer = await story.ask()
-        if isinstance(answer, Failed):
-            assert answer.reason is Reason.FORBIDDEN
-            return answer.message
-
-
-async def _until_allowed(story: Story) -> None:
-    while isinstance(await story.ask(), Failed):
-        pass
-
-
-# --- Amazon ---------------------------------------------------------------------------------------
-
-
-async def test_a_web_identity_is_who_the_token_for_eks_says_we_are(tmp_path: Path) -> None:
-    """Moto plays STS: it takes the projected token, and says whose the keys are that sign for EKS."""
-    role = "arn:aws:iam::123456789012:role/mover"
-    (tmp_path / "projected").write_text("eyJhbGciOiJSUzI1NiJ9.e30.c2ln")
-    with route53(tmp_path) as aws:
-        environment = {
-            "AWS_ENDPOINT_URL_STS": aws.url,
-            "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "projected"),
-            "AWS_ROLE_ARN": role,
-        }
-        issuer = Issuer(environment)
-        token = await issuer.issue(EksLogin("prod", "eu-west-1"))
-        ((keys, ends),) = issuer.aws._kept.values()
-        await issuer.aclose()
-        sts = botocore.session.get_session().create_client(
-            "sts",
-            region_name="eu-west-1",
-            endpoint_url=aws.url,
-            aws_access_key_id=keys.access_key_id,
-            aws_secret_access_key=keys.secret_access_key,
-            aws_session_token=keys.session_token,
-        )
-        identity = sts.get_caller_identity()
-    assert identity["Arn"].endswith(":assumed-role/mover/cutover")
-    assert 0 < ends - time.time() <= 3600
-    assert token.life == 14 * 60
+        told = caplog.text + story.told()
+        await story.clusters.close()
+    assert not any(secret in told for secret in story.secrets)

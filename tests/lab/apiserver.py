@@ -1,6 +1,7 @@
 """How is a real API server, with its etcd, started?"""
 
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -36,6 +37,7 @@ def start_apiserver(
     *,
     etcd_port: int,
     port: int,
+    flags: Sequence[str] = (),
 ) -> Child:
     """RBAC is on and the certificate is real; no controllers run, so nothing is garbage collected."""
     return Child(
@@ -57,6 +59,7 @@ def start_apiserver(
             "--authorization-mode=RBAC",
             "--disable-admission-plugins=ServiceAccount",
             "--endpoint-reconciler-type=none",
+            *flags,
         ],
         folder / f"kube-apiserver-{name}.log",
     )

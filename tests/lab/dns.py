@@ -5,29 +5,18 @@ resolves no names. So a test reads the weights there, and divides traffic by the
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import botocore.session
-import httpx
-
-from tests.lab import parts
+from tests.lab import moto, parts
 from tests.lab.children import Child
 from tests.lab.cluster import Cluster
 from tests.lab.ports import free_ports
 
 ZONE: Final = "example.com"
-NOBODY: Final = {
-    "AWS_ACCESS_KEY_ID": "lab",
-    "AWS_SECRET_ACCESS_KEY": "lab",
-    "AWS_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-"""moto asks for some identity and believes any."""
 
 
 class Route53:
@@ -53,27 +42,14 @@ class Route53:
 
     @cached_property
     def _client(self) -> Any:
-        return botocore.session.get_session().create_client(
-            "route53",
-            region_name=NOBODY["AWS_REGION"],
-            endpoint_url=self.url,
-            aws_access_key_id=NOBODY["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=NOBODY["AWS_SECRET_ACCESS_KEY"],
-        )
+        return moto.client("route53", self.url)
 
 
 @contextmanager
 def route53(folder: Path) -> Iterator[Route53]:
     """A Route 53 server as long as the block lives."""
-    port = free_ports(1)[0]
-    command = [sys.executable, "-m", "moto.server", "--host=127.0.0.1", f"--port={port}"]
-    child = Child("moto", command, folder / "moto.log", os.environ | NOBODY)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        child.wait_until(lambda: _answers(f"{url}/moto-api/"), 90)
+    with moto.moto(folder) as url:
         yield Route53(url)
-    finally:
-        child.kill()
 
 
 @contextmanager
@@ -100,17 +76,10 @@ def external_dns(
         "--min-event-sync-interval=100ms",
         f"--metrics-address=127.0.0.1:{port}",
     ]
-    environment = os.environ | NOBODY | {"AWS_ENDPOINT_URL": server.url}
+    environment = os.environ | moto.NOBODY | {"AWS_ENDPOINT_URL": server.url}
     child = Child("external-dns", command, folder / "external-dns.log", environment)
     try:
-        child.wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
+        child.wait_until(lambda: moto.answers(f"http://127.0.0.1:{port}/healthz"))
         yield child
     finally:
         child.kill()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False

@@ -125,9 +125,9 @@ class Lab:
         numbers = [slot.number for slot in slots]
         return PrivatePrometheus(self.description, numbers, scrape or self.description.scrape)
 
-    def private_cluster(self) -> PrivateCluster:
+    def private_cluster(self, *flags: str) -> PrivateCluster:
         """A context manager: `.cluster`, `.kill()`, `.restart()`, `.freeze()`, `.thaw()`."""
-        return PrivateCluster(self.description)
+        return PrivateCluster(self.description, flags)
 
     def workload(
         self,

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -87,11 +87,12 @@ class PrivatePrometheus(PrivateProcess):
 
 
 class PrivateCluster(PrivateProcess):
-    """An API server with a prefix of its own in the lab's etcd, and the lab's users."""
+    """An API server with a prefix of its own in the lab's etcd, the lab's users, and more flags if need be."""
 
-    def __init__(self, lab: Description) -> None:
+    def __init__(self, lab: Description, flags: Sequence[str] = ()) -> None:
         super().__init__()
         self._lab = lab
+        self._flags = flags
         self._name = f"private-{os.getpid()}-{next(_numbers)}"
         self._port = free_ports(1)[0]
         folder = Path(lab.folder)
@@ -121,6 +122,7 @@ class PrivateCluster(PrivateProcess):
             self._credentials,
             etcd_port=self._lab.etcd_port,
             port=self._port,
+            flags=self._flags,
         )
         child.wait_until(lambda: apiserver.is_ready(self._port, self._credentials), 60)
         return child

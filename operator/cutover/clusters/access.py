@@ -40,6 +40,8 @@ class Names:
     insecure: str = "insecure-skip-tls-verify"
     token: str = "token"  # noqa: S105 - a field's name
     username: str = "username"
+    beside: str | None = None
+    """Where CA and names are written if not with the credentials, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,6 +231,10 @@ class Connection:
         refused = isinstance(answer, Failed) and answer.reason is Reason.UNAUTHORISED
         if refused and await self._look_for_credentials():
             answer = await self._send(*sent, accept=accept, known=known)
+        problem = self._pool.keeper.problem if self._pool.keeper is not None else None
+        if isinstance(answer, Failed) and answer.reason is Reason.UNAUTHORISED and problem:
+            said = answer.message.removesuffix(": renew them")
+            answer = replace(answer, message=f"{said}, and there are no newer ones: {problem}")
         return answer
 
     def _spared(self, method: str, path: str) -> Failed | None:
@@ -326,7 +330,8 @@ def _unreachable(
 ) -> Failed:
     """Say why no answer came. Only the kind of error is told: its text may quote a header."""
     names, credentials = where
-    of = f" of {credentials}" if credentials else ""
+    written = names.beside or credentials
+    of = f" of {written}" if written else ""
     if isinstance(error, TimeoutError):
         what = (
             f"did not answer {method} within {seconds:g} s: check the cluster and the network to it"

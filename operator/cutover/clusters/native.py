@@ -7,8 +7,7 @@ from cutover.api.clusters import AKS_SERVER, Aks, CloudCluster, ClusterRef, Eks,
 from cutover.clusters.access import Access, Names, Unusable, UnusableError, read_access
 from cutover.clusters.logins import AksLogin, AwsKeys, EksLogin, GkeLogin, Login
 
-NAMES: Final = Names(ca="caData", server="server", server_name="tlsServerName", proxy="proxyUrl")
-_AWS_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+AWS_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def native_of(ref: ClusterRef) -> tuple[str, CloudCluster] | None:
@@ -33,9 +32,16 @@ def secret_of(cluster: CloudCluster) -> tuple[str, str | None] | None:
 
 
 def parse_native(
-    cluster: CloudCluster, values: Mapping[str, str] | None, where: str
+    kind: str, cluster: CloudCluster, values: Mapping[str, str] | None, where: str
 ) -> Access | Unusable:
     """Make an access; ``values``: what the Secret holds, None where none is named."""
+    names = Names(
+        ca=f"{kind}.caData",
+        server=f"{kind}.server",
+        server_name=f"{kind}.tlsServerName",
+        proxy=f"{kind}.proxyUrl",
+        beside="the rollout's spec",
+    )
     entry = {
         "server": cluster.server,
         "certificate-authority-data": cluster.ca_data,
@@ -43,7 +49,7 @@ def parse_native(
         "proxy-url": cluster.proxy_url,
     }
     try:
-        return read_access(entry, {}, names=NAMES, login=_login(cluster, values))
+        return read_access(entry, {}, names=names, login=_login(cluster, values))
     except UnusableError as unusable:
         return Unusable(f"{where}: {unusable}")
 
@@ -65,8 +71,9 @@ def _login(cluster: CloudCluster, values: Mapping[str, str] | None) -> Login:
 
 
 def _aws_keys(values: Mapping[str, str]) -> AwsKeys:
-    missing = [name for name in _AWS_KEYS if not values.get(name)]
+    missing = [name for name in AWS_KEYS if not values.get(name)]
     if missing:
-        raise UnusableError(f"it has no key {' and no key '.join(missing)}: add it")
-    key, secret = (values[name].strip() for name in _AWS_KEYS)
+        are = "is" if len(missing) == 1 else "are"
+        raise UnusableError(f"{' and '.join(missing)} {are} not there: add what is missing")
+    key, secret = (values[name].strip() for name in AWS_KEYS)
     return AwsKeys(key, secret, (values.get("AWS_SESSION_TOKEN") or "").strip() or None)

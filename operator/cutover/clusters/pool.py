@@ -12,7 +12,7 @@ import os
 import ssl
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,16 @@ class Pool:
         self._token_read_at = float("-inf")
 
     @classmethod
-    def build(cls, access: Access, where: str, issue: Issue | None = None) -> "Pool | Unusable":
+    def build(
+        cls,
+        access: Access,
+        where: str,
+        issue: Issue | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "Pool | Unusable":
         """Load the certificates; a PEM that cannot be loaded is named by its field.
 
-        ``issue`` gets the tokens of an access that logs in to a cloud.
+        ``issue`` gets the tokens of an access that logs in to a cloud; they grow old by ``clock``.
         """
         names = access.names
         try:
@@ -74,7 +80,7 @@ class Pool:
                 f"{where}: {names.certificate} and {names.key} are no pair that can be"
                 " loaded: give a certificate with its own key, not encrypted"
             )
-        keeper = Keeper(access.login, issue) if access.login and issue else None
+        keeper = Keeper(access.login, issue, clock) if access.login and issue else None
         return cls(access, rest, keeper)
 
     async def send(

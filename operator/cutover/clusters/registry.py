@@ -239,7 +239,7 @@ class Clusters:
 
     def _pool(self, access: Access, where: str) -> Pool | Unusable:
         known = self._pools.get(access)
-        built = known or Pool.build(access, where, self._issue)
+        built = known or Pool.build(access, where, self._issue, self._clock)
         if isinstance(built, Pool):
             self._pools[access] = built
             built.breaker = self._breakers.setdefault(

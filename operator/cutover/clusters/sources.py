@@ -23,7 +23,7 @@ from cutover.clusters.argocd import TYPE_LABEL, parse_argocd
 from cutover.clusters.connection import Connection
 from cutover.clusters.inventory import GROUP, VERSION, entrance_of, parse_entrance
 from cutover.clusters.kubeconfig import parse
-from cutover.clusters.native import native_of, parse_native, secret_of
+from cutover.clusters.native import AWS_KEYS, native_of, parse_native, secret_of
 from cutover.clusters.secrets import MISSING, REFUSED, Secret, Secrets
 from cutover.decide.observation import Refusal
 
@@ -81,7 +81,8 @@ class Sources:
         given = secret_of(cluster)
         if given is None:
             return f"{kind} (the operator's own identity)"
-        return f"Secret {home}/{given[0]}" + (f" key {given[1]}" if given[1] else "")
+        keys = f"key {given[1]}" if given[1] else f"keys {' and '.join(AWS_KEYS)}"
+        return f"Secret {home}/{given[0]} {keys}"
 
     async def find(self, ref: ClusterRef, home: str, max_age: float) -> Found | Refusal:
         """Read what the reference of a rollout in ``home`` names."""
@@ -94,7 +95,7 @@ class Sources:
         native = native_of(ref)
         if native is None:
             raise ValueError("the operator's own cluster has no credentials to be found")
-        return await self._native(ref, native[1], home, max_age)
+        return await self._native(ref, native, home, max_age)
 
     async def access(self, found: Found) -> Access | Refusal:
         """Parse what was found, and see whether our own identity may go there."""
@@ -184,18 +185,19 @@ class Sources:
         )
 
     async def _native(
-        self, ref: ClusterRef, cluster: CloudCluster, home: str, max_age: float
+        self, ref: ClusterRef, native: tuple[str, CloudCluster], home: str, max_age: float
     ) -> Found | Refusal:
+        kind, cluster = native
         where, given = self.where(ref, home), secret_of(cluster)
         if given is None:
-            return Found(where, "spec", lambda: parse_native(cluster, None, where))
+            return Found(where, "spec", lambda: parse_native(kind, cluster, None, where))
         secret = await self._secrets.read(home, given[0], max_age=max_age)
         if isinstance(secret, Refusal):
             return secret
         values = _texts(secret, *((given[1],) if given[1] else secret.values))
         if isinstance(values, Refusal):
             return values
-        return Found(where, _version(secret), lambda: parse_native(cluster, values, where))
+        return Found(where, _version(secret), lambda: parse_native(kind, cluster, values, where))
 
 
 def _version(secret: Secret) -> str:

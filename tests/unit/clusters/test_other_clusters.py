@@ -54,7 +54,7 @@ class Cloud:
         self.logins: list[Login] = []
         self.problem: LoginError | None = None
 
-    async def issue(self, login: Login) -> Token:
+    async def issue(self, login: Login, *, afresh: bool = False) -> Token:
         self.logins.append(login)
         if self.problem is not None:
             raise self.problem
@@ -179,7 +179,10 @@ async def test_credentials_of_a_secret_go_where_its_owner_lets_rollouts_send_the
     ref = eks("https://any.example", credentialsSecretRef={"name": "aws"})
     server.answers["/api/v1/namespaces/ns/secrets/aws"] = stored({"AWS_ACCESS_KEY_ID": "AKIA"})
     refusal = await refused(clusters, ref)
-    assert refusal.message == "Secret ns/aws: it has no key AWS_SECRET_ACCESS_KEY: add it"
+    assert refusal.message == (
+        "Secret ns/aws keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY:"
+        " AWS_SECRET_ACCESS_KEY is not there: add what is missing"
+    )
     keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "hush"}
     server.answers["/api/v1/namespaces/ns/secrets/aws"] = stored(keys, "2")
     clusters._clock.now += 10  # type: ignore[attr-defined]
@@ -232,6 +235,22 @@ async def test_a_token_that_stays_refused_is_renewed_once(
     for _ in range(5):
         await gke.get("/a")
     assert len(cloud.logins) == 2
+
+
+async def test_a_refused_token_with_no_other_to_be_had_is_told_with_the_clouds_reason(
+    server: Server, gke: Connection, clock: Clock, cloud: Cloud
+) -> None:
+    server.answers["/a"] = token_only("never")
+    await gke.get("/a")
+    clock.now += 5
+    cloud.problem = LoginError("Google's token server gave no token (400): renew it")
+    answer = await gke.get("/a")
+    assert isinstance(answer, Failed)
+    assert answer.reason is Reason.UNAUTHORISED
+    assert answer.message.endswith(
+        "does not accept the credentials of Secret ns/google key credentials.json (401), and there are"
+        " no newer ones: Google's token server gave no token (400): renew it"
+    )
 
 
 async def test_a_cloud_that_gives_no_token_is_told_with_the_secret(

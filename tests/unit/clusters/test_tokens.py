@@ -143,6 +143,8 @@ async def test_temporary_keys_are_kept_as_long_as_they_last(cloud: Cloud, projec
     assert short.life < 201  # a token is worth no more than the keys that signed it
     await issuer.issue(EksLogin("one", "us-east-1"))
     assert len(cloud.asked) == 3
+    await issuer.issue(EksLogin("one", "eu-west-1"), afresh=True)  # a token of theirs was refused
+    assert len(cloud.asked) == 4
     await issuer.aclose()
 
 

@@ -43,9 +43,15 @@ class Aws:
         self._now = now
         self._kept: dict[tuple[AwsKeys | None, str | None, str], Kept] = {}
 
-    async def token(self, login: EksLogin) -> Token:
-        """Sign a token; raises LoginError."""
+    async def token(self, login: EksLogin, *, afresh: bool = False) -> Token:
+        """Sign a token; raises LoginError. ``afresh``: not with keys that were kept.
+
+        A role that was deleted and made again takes its sessions' keys with it, long before their end.
+        """
         region = login.region or self._region()
+        if afresh:
+            for role in (None, login.role):
+                self._kept.pop((login.keys, role, region), None)
         keys, ends = await self._keys(login.keys, login.role, region)
         value = sigv4.eks_token(login.cluster, region, keys, self._now())
         return Token(value, min(sigv4.TOKEN_LIFE, ends - self._seconds()))

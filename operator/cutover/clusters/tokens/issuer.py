@@ -25,11 +25,11 @@ class Issuer:
         self.google = Google(self._http, self._beside, environment, iam=google_iam)
         self.entra = Entra(self._http, environment)
 
-    async def issue(self, login: Login) -> Token:
-        """Get a token; raises LoginError."""
+    async def issue(self, login: Login, *, afresh: bool = False) -> Token:
+        """Get a token; raises LoginError. ``afresh``: with nothing that was kept."""
         match login:
             case EksLogin():
-                return await self.aws.token(login)
+                return await self.aws.token(login, afresh=afresh)
             case GkeLogin():
                 return await self.google.token(login)
             case AksLogin():

@@ -7,7 +7,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Protocol
 
 from cutover.clusters.logins import Login
 from cutover.clusters.tokens.granted import LoginError, Token
@@ -21,7 +22,13 @@ _GAP = 1.0
 
 log = logging.getLogger(__name__)
 
-Issue = Callable[[Login], Awaitable[Token]]
+
+class Issue(Protocol):
+    """Gets a token; ``afresh``: with nothing that was kept, since what came of it was refused."""
+
+    async def __call__(self, login: Login, *, afresh: bool = False) -> Token:
+        """Raises LoginError."""
+        ...
 
 
 class Keeper:
@@ -57,6 +64,11 @@ class Keeper:
             raise self._failed[1]
         return self._value
 
+    @property
+    def problem(self) -> LoginError | None:
+        """Why the newest try brought no token; None where it brought one."""
+        return self._failed[1] if self._failed is not None else None
+
     def refresh(self) -> None:
         """Renew in the background where it is due."""
         if self._ends_at > float("-inf") and self._clock() >= self._due_at:
@@ -69,7 +81,7 @@ class Keeper:
         ):
             return False
         before = self._fetched_at
-        await self._fetch()
+        await self._fetch(afresh=True)
         return self._fetched_at != before
 
     def close(self) -> None:
@@ -77,19 +89,20 @@ class Keeper:
         if self._fetching is not None:
             self._fetching.cancel()
 
-    def _start(self) -> asyncio.Task[None]:
+    def _start(self, *, afresh: bool = False) -> asyncio.Task[None]:
         if self._fetching is None or self._fetching.done():
-            task = asyncio.get_running_loop().create_task(self._take(), name="renew a token")
+            work = self._take(afresh=afresh)
+            task = asyncio.get_running_loop().create_task(work, name="renew a token")
             self._fetching = task
         return self._fetching
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, *, afresh: bool = False) -> None:
         # Shared and shielded: whoever asked first may be cut short, the others still wait.
-        await asyncio.shield(self._start())
+        await asyncio.shield(self._start(afresh=afresh))
 
-    async def _take(self) -> None:
+    async def _take(self, *, afresh: bool) -> None:
         try:
-            token = await self._issue(self._login)
+            token = await self._issue(self._login, afresh=afresh)
         except LoginError as error:
             self._failed = (self._clock(), error)
             self._due_at = self._clock() + _AGAIN
