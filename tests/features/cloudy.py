@@ -69,11 +69,11 @@ class Scene:
 
     def issuer(self, environment: Mapping[str, str]) -> Issuer:
         """With the operator's environment, and the clouds' clock."""
-        issuer = Issuer(self.environment | environment, google_iam=self.clouds.url)
+        issuer = Issuer(self.environment | dict(environment), google_iam=self.clouds.url)
         issuer.google.token_uri = f"{self.clouds.url}/google/token"
         issuer.aws._now = self.clouds.ground.moment
         issuer.google._now = self.clouds.ground.now
-        issuer._http.timeout = issuer._beside.timeout = 60.0  # type: ignore[assignment]
+        issuer._http.timeout = issuer._beside.timeout = 60.0
         return issuer
 
     @property

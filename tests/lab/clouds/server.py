@@ -90,7 +90,7 @@ def clouds(folder: Path, issuer: Cluster) -> Iterator[Clouds]:
     with moto(folder) as moto_url, http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as s:
         s.daemon_threads = True
         made = Clouds(f"http://127.0.0.1:{s.server_port}", moto_url, issuer)
-        s.RequestHandlerClass = partial(_Handler, made)  # type: ignore[assignment]
+        s.RequestHandlerClass = partial(_Handler, made)
         thread = threading.Thread(target=partial(s.serve_forever, poll_interval=0.05))
         thread.start()
         try:
