@@ -143,21 +143,24 @@ async def _measure(scene: Scene, stage: Stage) -> None:
         memory = reconciler._memories[key]
         for kind in ("guard look", "full look"):
             costs.spent.clear()
-            used, there = time.process_time(), Used.by(scene.prometheus_pid)
-            began = time.monotonic()
+            there, began = Used.by(scene.prometheus_pid), time.monotonic()
+            looks: list[float] = []
             for _ in range(LOOKS):
                 if kind == "full look":
                     memory.last_full_look = None
+                used = time.process_time()
                 await reconciler.reconcile(key)
-            whole = 1e3 * (time.process_time() - used) / LOOKS
+                looks.append(1e3 * (time.process_time() - used))
             theirs = 1e3 * (Used.by(scene.prometheus_pid).cpu - there.cpu) / LOOKS
             took = 1e3 * (time.monotonic() - began) / LOOKS
-            _tell(kind, costs, whole, theirs, took)
+            _tell(kind, costs, looks, theirs, took)
 
 
-def _tell(kind: str, costs: Costs, whole: float, theirs: float, took: float) -> None:
+def _tell(kind: str, costs: Costs, looks: list[float], theirs: float, took: float) -> None:
+    """The cheapest tenth is what it costs where nobody else pushes us out of the processor's cache."""
+    whole, least = sum(looks) / LOOKS, sorted(looks)[LOOKS // 10]
     print(
-        f"  {kind}: {whole:.2f} ms of processor time, {took:.1f} ms from beginning to end; Prometheus"
+        f"  {kind}: {whole:.2f} ms of processor time, the cheapest tenth at most {least:.2f} ms; {took:.1f} ms from beginning to end; Prometheus"
         f" {theirs:.1f} ms (scrapes included)  [{figures.load()}]"
     )
     told = 0.0
@@ -181,7 +184,7 @@ def _counting(costs: Costs) -> ExitStack:
     put(world, "wanted", costs.plain, "what is wanted")
     put(world, "_route", costs.steps, "the route")
     put(joined.SideMetrics, "look", costs.steps, "reading both sides' metrics")
-    put(PrometheusClient, "query", costs.steps, "requests to Prometheus")
+    put(PrometheusClient, "query", costs.steps, "  (requests to Prometheus)")
     put(joined, "sort_rows", costs.plain, "  (sorting rows)")
     put(joined, "tell", costs.plain, "  (reading numbers)")
     put(loop, "decide", costs.plain, "decide")
