@@ -152,8 +152,7 @@ func (e *engine) run(target *unstructured.Unstructured, doSync bool) (*Outcome, 
 		return outcome, nil
 	}
 	if e.options().HasOption("RespectIgnoreDifferences=true") {
-		found.Target, err = normalizeTargetResources(schema, &comparisonResult{found, diffConfig})
-		if err != nil {
+		if found.Target[0], err = keepIgnored(target, live, diffConfig); err != nil {
 			return nil, err
 		}
 	}
