@@ -19,7 +19,7 @@ from tests.features.rollouts.test_shadow_at_the_gateway import (
     shown_to_copy,
 )
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 STEPS = [{"shadow": {"duration": "1s"}}, {"weight": 50}, {"weight": 100}]
 
