@@ -179,7 +179,7 @@ def _where(address: str, headers: Sequence[str], token_file: str | None, timeout
 
 
 def _counted(planned: "Planned") -> "list[Gate]":
-    from cutover.foresight.outlook import is_counted
+    from cutover.foresight.ahead import is_counted
 
     counted = [gate for gate in planned.plan.gates if is_counted(gate)]
     if not counted:

@@ -125,7 +125,7 @@ def _look_ahead(
 ) -> "tuple[str, Plan, Outlook]":
     from cutover.api.steps import Step
     from cutover.decide.share import is_judged_on_requests
-    from cutover.foresight.outlook import is_counted, look_ahead
+    from cutover.foresight.ahead import is_counted, look_ahead
 
     in_force = planned.plan
     counted = [gate.name for gate in in_force.gates if is_counted(gate)]
