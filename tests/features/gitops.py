@@ -89,16 +89,18 @@ class ArgoCd:
         ignored: Sequence[Json] = (),
         *,
         server_side: bool = True,
+        options: Sequence[str] = (),
         without: Sequence[str] = (),
     ) -> "ArgoCd":
-        """As our manifest says, with other rules of what is ignored, or without one of its options."""
+        """As our manifest says, with other rules of what is ignored, more options of a sync or fewer."""
         document = documented("argocd")
         spec = document["spec"]
         spec["ignoreDifferences"] = [*ignored]
-        options = spec["syncPolicy"]["syncOptions"]
+        said = spec["syncPolicy"]["syncOptions"]
         left_out = (*without, *(() if server_side else ("ServerSideApply=true",)))
-        assert set(left_out) <= set(options)
-        spec["syncPolicy"]["syncOptions"] = [one for one in options if one not in left_out]
+        assert set(left_out) <= set(said)
+        kept = [one for one in said if one not in left_out]
+        spec["syncPolicy"]["syncOptions"] = [*kept, *options]
         if not server_side:
             del document["metadata"]["annotations"]
         return cls(cluster, _written(document, folder / "application.yaml"))

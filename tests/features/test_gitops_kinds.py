@@ -206,12 +206,13 @@ async def test_a_mirror_stands_where_the_whole_list_is_ignored(
     assert (seen.declared, seen.mirrored) == (50, 10)
     engine = make(tool, whole_list(tool, thing, kind))
     assert not engine.heal(thing.document)
-    git = deepcopy(thing.document)
-    git["metadata"]["labels"] = {"team": "chat"}
+    git = changed(thing.document, kind)
     engine.sync(git)
     now = await thing.look()
     assert (now.rules, now.mirrored, now.claim) == (seen.rules, 10, seen.claim)
-    assert thing.read()["metadata"]["labels"]["team"] == "chat"
+    live = thing.read()
+    assert live["metadata"]["labels"]["team"] == "chat"
+    assert found(live, kind) != OTHERWISE[kind][1], "an edit of the list waits"
 
     # With the settings for the weights alone the copies are taken away, and the weights are not.
     make(tool, settings(tool, thing, seen)).heal(git)
@@ -269,3 +270,55 @@ async def test_an_older_flux_leaves_a_route_alone_as_a_whole(
     assert engine.heal(changed(thing.document, "httpRoute")) is not stands
     assert (await thing.look()).declared == (seen.declared if stands else 0)
     assert ("team" in thing.read()["metadata"]["labels"]) is not stands
+
+
+# --- Argo CD --------------------------------------------------------------------------------------
+
+
+@ARGO
+@pytest.mark.parametrize("kind", ["httpRoute", "albIngress"])
+async def test_argo_cd_that_only_compares_writes_what_it_ignores(
+    kind: str, cluster: Cluster, connection: Connection, make: Make, tmp_path: Path
+) -> None:
+    thing = await unmade(cluster, connection, kind)
+    seen = await moved(thing, make("argocd", []))
+    ignored = settings("argocd", thing, seen)
+    engine = ArgoCd.set_up(cluster, tmp_path, ignored, without=["RespectIgnoreDifferences=true"])
+    assert not engine.heal(thing.document)
+    engine.sync(changed(thing.document, kind))
+    now = await thing.look()
+    assert (now.declared, now.claim, now.last_manager) == (0.0, seen.claim, engine.manager)
+
+
+@ARGO
+async def test_trusting_cutover_as_a_manager_hides_every_edit_of_the_rules(
+    cluster: Cluster, connection: Connection, make: Make, tmp_path: Path
+) -> None:
+    """One weight of an atomic list makes its writer the owner of the list."""
+    thing = await unmade(cluster, connection, "httpRoute")
+    seen = await moved(thing, make("argocd", []))
+    rule = settings("argocd", thing, seen)[0]
+    del rule["jqPathExpressions"]
+    trusting = ArgoCd.set_up(cluster, tmp_path, [{**rule, "managedFieldsManagers": ["cutover"]}])
+    assert not trusting.differs(thing.document)
+    git = deepcopy(thing.document)
+    git["spec"]["rules"][0]["backendRefs"][0]["name"] = "d"
+    assert not trusting.differs(git)
+    trusting.sync(git)
+    assert (await thing.look()).rules == seen.rules
+    weights_alone = ArgoCd.set_up(cluster, tmp_path, settings("argocd", thing, seen))
+    assert weights_alone.differs(git), "the path of the weights hides the weights alone"
+
+
+@ARGO
+async def test_a_sync_that_replaces_takes_weights_and_claim(
+    cluster: Cluster, connection: Connection, make: Make, tmp_path: Path
+) -> None:
+    thing = await unmade(cluster, connection, "httpRoute")
+    seen = await moved(thing, make("argocd", []))
+    ignored = settings("argocd", thing, seen)
+    replacing = ArgoCd.set_up(cluster, tmp_path, ignored, options=["Replace=true"])
+    replacing.sync(changed(thing.document, "httpRoute"))
+    now = await thing.look()
+    assert now.claim is None
+    assert now.rules == seen.rules, "what is ignored comes from the cluster all the same"

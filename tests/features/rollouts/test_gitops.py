@@ -89,7 +89,17 @@ def test_a_sync_of_the_old_weights_is_an_emergency_stop_with_the_tools_name(
     assert stage.targets == [0, 25, 0]
     assert stage.route.read()["metadata"]["annotations"][CLAIM] == claim
 
-    # Resumed, it goes on; a Git that demands more than it has is put back, at most five times.
+
+@LONG
+@pytest.mark.parametrize("name", NOT_SET_UP)
+def test_a_resumed_rollout_puts_back_a_git_that_demands_more_at_most_five_times(
+    name: str, stage: Stage, tmp_path: Path
+) -> None:
+    tool = NOT_SET_UP[name](stage, tmp_path)
+    git = in_git(stage.route.read())
+    at_25(stage, git, tool)
+    tool.sync(git)
+    stage.wait_condition("Paused", "True")
     stage.patch({"spec": {"paused": True}})
     stage.wait("acknowledged", lambda: (stage.status.get("pause") or {}).get("acknowledged", False))
     stage.patch({"spec": {"paused": None}})
