@@ -55,7 +55,8 @@ test: lab ## Unit, sequence and feature tests, the latter on real API servers, g
 	@$(BIN)/python -m pytest -n 6 --dist worksteal -m "not long" -q
 
 .PHONY: test-long
-test-long: lab ## The real limits: long runs, many kills, large simulations
+test-long: lab ## The real limits: long runs, many kills, large simulations; Argo CD's own packages
+	@PYTHONPATH=. $(BIN)/python -m tests.lab build argo-cd
 	@$(BIN)/python -m pytest -n 2 -m "long" -q
 	@PYTHONPATH=. $(BIN)/python -m tests.mutants
 

@@ -106,13 +106,10 @@ class ArgoCd:
         return cls(cluster, _written(document, folder / "application.yaml"))
 
     def sync(self, git: Json) -> None:
-        assert self._run(git, "--sync")["phase"] == "Succeeded"
+        assert self._run(git, "--sync=always")["phase"] == "Succeeded"
 
     def heal(self, git: Json) -> bool:
-        out_of_sync = self.differs(git)
-        if out_of_sync:
-            self.sync(git)
-        return out_of_sync
+        return bool(self._run(git, "--sync=out-of-sync")["status"] == "OutOfSync")
 
     def differs(self, git: Json) -> bool:
         """Whether the Application is shown OutOfSync."""

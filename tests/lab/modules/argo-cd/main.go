@@ -42,7 +42,7 @@ type Outcome struct {
 func main() {
 	kubeconfig := flag.String("kubeconfig", "", "of the cluster")
 	application := flag.String("application", "", "file with the Application")
-	doSync := flag.Bool("sync", false, "sync, whether anything differs or not")
+	doSync := flag.String("sync", "never", "never, always, or out-of-sync: as with selfHeal")
 	flag.Parse()
 	log.SetOutput(io.Discard)
 	outcome, err := reconcile(*kubeconfig, *application, *doSync)
@@ -53,7 +53,7 @@ func main() {
 	_ = json.NewEncoder(os.Stdout).Encode(outcome)
 }
 
-func reconcile(kubeconfig, application string, doSync bool) (*Outcome, error) {
+func reconcile(kubeconfig, application string, doSync string) (*Outcome, error) {
 	app := &v1alpha1.Application{}
 	text, err := os.ReadFile(application)
 	if err != nil {
@@ -74,6 +74,7 @@ func reconcile(kubeconfig, application string, doSync bool) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	config.QPS, config.Burst = 50, 100 // Argo CD's defaults
 	engine := &engine{config: config, app: app, kubectl: kubeutil.NewKubectl()}
 	return engine.run(target, doSync)
 }
@@ -91,7 +92,7 @@ func (e *engine) options() v1alpha1.SyncOptions {
 	return e.app.Spec.SyncPolicy.SyncOptions
 }
 
-func (e *engine) run(target *unstructured.Unstructured, doSync bool) (*Outcome, error) {
+func (e *engine) run(target *unstructured.Unstructured, doSync string) (*Outcome, error) {
 	schema, parser, err := e.kubectl.LoadOpenAPISchema(e.config)
 	if err != nil {
 		return nil, err
@@ -148,7 +149,7 @@ func (e *engine) run(target *unstructured.Unstructured, doSync bool) (*Outcome, 
 	if differences.Modified || live == nil {
 		outcome.Status = v1alpha1.SyncStatusCodeOutOfSync
 	}
-	if !doSync {
+	if doSync == "never" || doSync == "out-of-sync" && outcome.Status == v1alpha1.SyncStatusCodeSynced {
 		return outcome, nil
 	}
 	if e.options().HasOption("RespectIgnoreDifferences=true") {
