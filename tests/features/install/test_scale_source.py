@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -32,7 +33,8 @@ from cutover.replay.replayer import Replays
 from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, spec
 from tests.features.connecting import connected
 from tests.features.install.conftest import Helm, Json
-from tests.lab import Cluster, parts
+from tests.lab import Cluster, Lab, parts
+from tests.lab.children import Child
 from tests.lab.routes import wait_for
 
 pytestmark = pytest.mark.lab
@@ -344,3 +346,40 @@ def test_no_autoscaler_can_be_paused_by_a_minimum_of_none(place: Place) -> None:
     """So it is left as it is: it rests by itself while its target has no replicas."""
     with pytest.raises(httpx.HTTPStatusError, match="must be greater than or equal to 1"):
         place.make(hpa(0))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_kubernetes_own_autoscaler_leaves_none_alone_and_goes_on_once_they_are_back(
+    place: Place, lab: Lab, tmp_path: Path
+) -> None:
+    """The controller itself; where nobody has built it yet, that takes a minute."""
+    deployment, scaler = SOURCES["Deployment with a HorizontalPodAutoscaler"]
+    place.make(deployment)
+    place.make(scaler)
+    program = parts.ensure(["kube-controller-manager"])["kube-controller-manager"]
+    command = [
+        program,
+        f"--kubeconfig={place.cluster.kubeconfig}",
+        "--controllers=horizontal-pod-autoscaler-controller",
+        "--horizontal-pod-autoscaler-sync-period=1s",
+        "--leader-elect=false",
+        "--secure-port=0",
+    ]
+    controller = Child("kube-controller-manager", command, tmp_path / "controller-manager.log")
+
+    def active() -> str:
+        conditions = place.read(scaler).get("status", {}).get("conditions") or []
+        return next((one["reason"] for one in conditions if one["type"] == "ScalingActive"), "")
+
+    try:
+        wait_for(lambda: active() == "FailedGetResourceMetric", "it scales", 120)
+        workload = place.workload(deployment)
+        seen = await stopped(workload)
+        wait_for(lambda: active() == "ScalingDisabled", "it rests", 120)
+        assert place.read(deployment)["spec"]["replicas"] == 0
+        assert isinstance(await workload.start(seen, "u-1"), Written)
+        wait_for(lambda: active() == "FailedGetResourceMetric", "it scales again", 120)
+        assert place.read(deployment)["spec"]["replicas"] == 4
+    finally:
+        controller.kill()
