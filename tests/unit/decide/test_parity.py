@@ -214,6 +214,17 @@ def test_at_each_step_it_is_asked_at_each_weight() -> None:
     assert len(one.endpoints.asked) >= 400 * weights
 
 
+def test_what_was_asked_at_the_last_weight_does_not_count_at_the_next() -> None:
+    """A gate that only reports is left behind half asked, and begins anew."""
+    one = world(run="EachStep", on_fail="Report")
+    one.run(timedelta(minutes=5), until=lambda: weights_written(one)[-1:] == [50])
+    half = Counter(one.endpoints.asked)
+    assert 0 < len(half) < 400 / 2
+    assert set(half.values()) == {1}
+    one.run(timedelta(minutes=1))
+    assert 2 in Counter(one.endpoints.asked).values()
+
+
 # --- the plan -----------------------------------------------------------------------------------
 
 
