@@ -91,6 +91,10 @@ def hpa(least: int) -> Json:
     return thing("autoscaling/v2", "HorizontalPodAutoscaler", scaling)
 
 
+def bare(document: Json) -> Json:
+    return document | {"metadata": {"name": "chat"}}
+
+
 DEPLOYMENT = thing("apps/v1", "Deployment", CHAT)
 INFERENCE_SERVICE = thing(
     "serving.kserve.io/v1beta1",
@@ -102,6 +106,10 @@ LLM: Json = {"model": {"uri": "hf://meta-llama/Llama-3", "name": "llama"}, "repl
 SOURCES: dict[str, list[Json]] = {
     "Deployment with a HorizontalPodAutoscaler": [DEPLOYMENT, hpa(2)],
     "Deployment with a ScaledObject": [DEPLOYMENT, scaled_object("Deployment")],
+    "Deployment with a ScaledObject, nothing annotated": [
+        bare(DEPLOYMENT),
+        bare(scaled_object("Deployment")),
+    ],
     "StatefulSet with a ScaledObject held at 2": [
         thing("apps/v1", "StatefulSet", CHAT | {"serviceName": "chat"}),
         scaled_object("StatefulSet", **{PAUSED: "2"}),
@@ -230,7 +238,8 @@ async def place(make_place: Callable[..., Awaitable[Place]]) -> Place:
 def content(found: Json) -> Json:
     """All that people wrote."""
     meta = found["metadata"]
-    return {"spec": found["spec"], "annotations": meta["annotations"], "labels": meta.get("labels")}
+    named = {key: meta.get(key) for key in ("annotations", "labels")}
+    return {"spec": found["spec"], **named}
 
 
 async def looked(workload: ScalableWorkload) -> WorkloadSeen:
