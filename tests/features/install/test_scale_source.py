@@ -367,7 +367,7 @@ async def test_kubernetes_own_autoscaler_leaves_none_alone_and_goes_on_once_they
     place.make(deployment)
     place.make(scaler)
     program = parts.ensure(["kube-controller-manager"])["kube-controller-manager"]
-    command = [
+    command: list[str | Path] = [
         program,
         f"--kubeconfig={place.cluster.kubeconfig}",
         "--controllers=horizontal-pod-autoscaler-controller",
