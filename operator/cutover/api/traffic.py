@@ -111,44 +111,53 @@ ROUTERS: Final = (
     "nginxCanary",
     "patch",
 )
-"""The fields of `Traffic` of which exactly one is set."""
+"""The fields of `Routed`, of which exactly one is set."""
 _NAMING: Final = ("httpRoute", "grpcRoute", "contourHTTPProxy", "traefikService")
 """Those that name backends as gateways name their series."""
 
 
-class AdditionalRoute(Wire):
+class Routed(Wire):
+    """A route whose weights are moved: exactly one of the fields is set."""
+
+    http_route: HttpRoute | None = None
+    """A Gateway API HTTPRoute whose backends' weights are moved."""
+    grpc_route: GrpcRoute | None = None
+    """A Gateway API GRPCRoute whose backends' weights are moved."""
+    virtual_service: VirtualService | None = None
+    """An Istio VirtualService whose destinations' weights are moved."""
+    dns_endpoint: DnsEndpoint | None = None
+    """An external-dns DNSEndpoint whose records' Route 53 weights are moved."""
+    contour_http_proxy: Annotated[ContourHttpProxy | None, Field(alias="contourHTTPProxy")] = None
+    """A Contour HTTPProxy whose services' weights are moved."""
+    traefik_service: TraefikWeighted | None = None
+    """A TraefikService whose services' weights are moved."""
+    alb_ingress: AlbIngress | None = None
+    """An Ingress of the AWS Load Balancer Controller, the target groups' weights of whose forward action are moved."""
+    nginx_canary: NginxCanary | None = None
+    """A canary Ingress of ingress-nginx whose canary-weight is moved."""
+    patch: PatchRoute | None = None
+    """Any other object with weights, its numbers named by JSON pointers. The operator must be granted get, list, watch and patch of that kind."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """All that are named: one, as the definition has it."""
+        every = (
+            *(self.http_route, self.grpc_route, self.virtual_service, self.dns_endpoint),
+            *(self.contour_http_proxy, self.traefik_service, self.alb_ingress, self.nginx_canary),
+            self.patch,
+        )
+        return tuple(one for one in every if one is not None)
+
+
+class AdditionalRoute(Routed):
     """One more route that is moved together with the first; exactly one of its fields is set."""
 
     model_config = ruled_by(
         exactly_one(*ROUTERS, says=f"name exactly one route in each entry: {', '.join(ROUTERS)}")
     )
 
-    http_route: HttpRoute | None = None
-    """A Gateway API HTTPRoute."""
-    grpc_route: GrpcRoute | None = None
-    """A Gateway API GRPCRoute."""
-    virtual_service: VirtualService | None = None
-    """An Istio VirtualService."""
-    dns_endpoint: DnsEndpoint | None = None
-    """An external-dns DNSEndpoint; settle is then as long as its records are cached."""
-    contour_http_proxy: Annotated[ContourHttpProxy | None, Field(alias="contourHTTPProxy")] = None
-    """A Contour HTTPProxy."""
-    traefik_service: TraefikWeighted | None = None
-    """A TraefikService."""
-    alb_ingress: AlbIngress | None = None
-    """An Ingress of the AWS Load Balancer Controller."""
-    nginx_canary: NginxCanary | None = None
-    """A canary Ingress of ingress-nginx."""
-    patch: PatchRoute | None = None
-    """Any other object with weights."""
 
-    @property
-    def routes(self) -> tuple[Route, ...]:
-        """All that are named: one, as the definition has it."""
-        return _named(self)
-
-
-class Traffic(Wire):
+class Traffic(Routed):
     """The one route whose weights are moved, and those that are moved with it."""
 
     model_config = ruled_by(
@@ -172,24 +181,6 @@ class Traffic(Wire):
 
     cluster: ClusterRef = ClusterRef()
     """The cluster in which the route lives. Omitted: the operator's own."""
-    http_route: HttpRoute | None = None
-    """A Gateway API HTTPRoute whose backends' weights are moved."""
-    grpc_route: GrpcRoute | None = None
-    """A Gateway API GRPCRoute whose backends' weights are moved."""
-    virtual_service: VirtualService | None = None
-    """An Istio VirtualService whose destinations' weights are moved."""
-    dns_endpoint: DnsEndpoint | None = None
-    """An external-dns DNSEndpoint whose records' Route 53 weights are moved."""
-    contour_http_proxy: Annotated[ContourHttpProxy | None, Field(alias="contourHTTPProxy")] = None
-    """A Contour HTTPProxy whose services' weights are moved."""
-    traefik_service: TraefikWeighted | None = None
-    """A TraefikService whose services' weights are moved."""
-    alb_ingress: AlbIngress | None = None
-    """An Ingress of the AWS Load Balancer Controller, the target groups' weights of whose forward action are moved."""
-    nginx_canary: NginxCanary | None = None
-    """A canary Ingress of ingress-nginx whose canary-weight is moved."""
-    patch: PatchRoute | None = None
-    """Any other object with weights, its numbers named by JSON pointers. The operator must be granted get, list, watch and patch of that kind."""
     additional_routes: (
         Annotated[list[AdditionalRoute], Field(min_length=1, max_length=7)] | None
     ) = None
@@ -217,17 +208,3 @@ class Traffic(Wire):
     def route(self) -> Route:
         """The one route that is named."""
         return self.routes[0]
-
-    @property
-    def routes(self) -> tuple[Route, ...]:
-        """All that are named: one, as the definition has it."""
-        return _named(self)
-
-
-def _named(where: AdditionalRoute | Traffic) -> tuple[Route, ...]:
-    every = (
-        *(where.http_route, where.grpc_route, where.virtual_service, where.dns_endpoint),
-        *(where.contour_http_proxy, where.traefik_service, where.alb_ingress, where.nginx_canary),
-        where.patch,
-    )
-    return tuple(one for one in every if one is not None)
