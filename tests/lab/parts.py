@@ -183,6 +183,14 @@ PARTS = {
         # What Argo CD and Flux do to one object, by their own packages: docs/gitops.md.
         Part("flux", "flux", "github.com/fluxcd/kustomize-controller/api", "."),
         Part("argo-cd", "argo-cd", "github.com/argoproj/argo-cd/v3", ".", optional=True),
+        # Istio's control plane; no test needs it yet.
+        Part(
+            "istiod",
+            "istio",
+            "istio.io/istio",
+            "istio.io/istio/pilot/cmd/pilot-discovery",
+            optional=True,
+        ),
         # The oldest that are supported: `make test-oldest`.
         Part(
             "kube-apiserver-oldest",
