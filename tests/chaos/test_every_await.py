@@ -93,8 +93,9 @@ SELDOM = (
     "observe.inspecting.Inspection.settle ",
     "report.Reporter._say ",
     "traffic.object.ObjectRouter.write ",
+    "wiring.PooledAdapters.router awaits layout_of",
 )
-"""Not every turn comes by: a write that was cancelled may have arrived, and an Event is posted once."""
+"""Not every turn comes by: a write that was cancelled may have arrived, an Event is posted once."""
 WAITED_FOR = ("observe.beside.", "observe.past._ask ")
 """The first weight waits for these, with deadlines that our faults set aside: it may never come."""
 NOT_ON_THE_WAY = {
