@@ -1,20 +1,23 @@
 """A plan replayed over a past that is known."""
 
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from cutover.api.gates import Gate
 from cutover.api.status import Phase, Plan
+from cutover.cli.trials import draw_trials
 from cutover.decide.observation import Refusal
 from cutover.decide.plan import resolve
 from cutover.foresight import replay
 from cutover.foresight.dealing import SOUND, Dealt, Harm, deal
 from cutover.foresight.past import GatePast, Past
 from cutover.foresight.replay import End, Replayer, Run
-from cutover.foresight.trial import at_most, replay_all, starts
+from cutover.foresight.trial import Trial, at_most, replay_all, starts
 from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, quick
 from tests.fakes.world import World
 
@@ -221,3 +224,16 @@ def test_a_gate_that_only_reports_holds_up_nothing() -> None:
     ]
     found = run(a_past(), plan=plan_of(quick(gates=reporting)), harm=Harm(slower=True))
     assert found.end is End.FINISHED
+
+
+def test_a_shadow_step_is_waited_for_and_said_not_to_be_judged() -> None:
+    past = a_past()
+    shadow = {"shadow": {"duration": "10m"}}
+    plan = plan_of(quick([shadow, {"weight": 25}, {"weight": 100}]))
+    bare = plan_of(quick([{"weight": 25}, {"weight": 100}]))
+    begun, later = run(past, plan=bare, start=30), run(past, plan=plan)
+    assert later.seconds == pytest.approx(begun.seconds + 600, abs=5 * LOOK)
+    trial = Trial(SOUND, (later,), ("errors",))
+    out = Console(file=StringIO(), width=200, record=True)
+    out.print(draw_trials("chat", plan, past, [trial], 1.0))
+    assert "shadow 100%: waited for and not judged" in out.export_text()
