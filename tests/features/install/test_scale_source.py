@@ -27,6 +27,7 @@ from cutover.decide.observation import Mark, WorkloadSeen
 from cutover.decide.plan import resolve
 from cutover.decide.surroundings import Rights, Surroundings
 from cutover.decide.surveying import surroundings_checks
+from cutover.inspection import inspector, rights
 from cutover.inspection.inspector import PlanInspector
 from cutover.ports import Conflict, Written
 from cutover.replay.replayer import Replays
@@ -185,12 +186,12 @@ class Place:
 
     async def rights(self, document: Json) -> Rights:
         """What preflight finds out about a rollout whose source this is."""
-        found = await inspector(self, document).rights()
+        found = await asking(self, document).rights()
         assert isinstance(found, Rights), found
         return found
 
 
-def inspector(place: Place, document: Json) -> PlanInspector:
+def asking(place: Place, document: Json) -> PlanInspector:
     async def connect(_: ClusterRef) -> Connection:
         return place.connection
 
@@ -233,6 +234,13 @@ async def make_place(
 async def place(make_place: Callable[..., Awaitable[Place]]) -> Place:
     """Where the chart was told ``rbac.scaleSource: true``."""
     return await make_place(scales=True)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with other tests answers all the same."""
+    monkeypatch.setattr(rights, "DEADLINE", 60.0)
+    monkeypatch.setattr(inspector, "A_MOMENT", 60.0)
 
 
 def content(found: Json) -> Json:
