@@ -311,7 +311,8 @@ async def test_without_that_value_everything_that_is_missing_is_named_before_any
         f"list scaledobjects.keda.sh {where}",
         f"patch scaledobjects.keda.sh {where}",
     ]
-    [told] = surroundings_checks(Surroundings(rights=found), plan(deployment))
+    told, *_ = surroundings_checks(Surroundings(rights=found), plan(deployment))
+    assert told.name == "permissions"
     assert (told.state, told.reason, told.holds_back) == ("Warning", "PermissionMissing", False)
     assert f"patch scaledobjects.keda.sh {where}: the source is kept as it is" in told.message
     found = await plain.rights(INFERENCE_SERVICE)
