@@ -96,7 +96,16 @@ SELDOM = (
     "wiring.PooledAdapters.router awaits layout_of",
 )
 """Not every turn comes by: a write that was cancelled may have arrived, an Event is posted once."""
-WAITED_FOR = ("observe.beside.", "observe.past._ask ")
+WAITED_FOR = (
+    "observe.beside.",
+    "observe.past._ask ",
+    "observe.inspecting._within ",
+    "wiring.PooledAdapters.inspector.",
+    "wiring.PooledAdapters.replicas ",
+    "wiring.PooledAdapters.probe ",
+    "clusters.workloads.",
+    "replay.probing.",
+)
 """The first weight waits for these, with deadlines that our faults set aside: it may never come."""
 NOT_ON_THE_WAY = {
     "act.route._roll_back awaits router.look": "a rollback has lost a race",
