@@ -80,7 +80,10 @@ class Route:
         self.cluster.call("DELETE", self.path)
 
     def is_served(self) -> bool:
-        """Whether Envoy knows the route; GET /health is no inference request and not counted."""
+        """Whether a server answers through Envoy; GET /health is no inference request and not counted.
+
+        Envoy answers 404 until it knows the route, and 500 until Contour knows the route's Services.
+        """
         headers = {"Host": self.host}
         try:
             answer = httpx.get(
@@ -88,7 +91,7 @@ class Route:
             )
         except httpx.TransportError:
             return False
-        return answer.status_code != 404
+        return "x-served-by" in answer.headers
 
     def wait_served(self) -> None:
         wait_for(self.is_served, f"Envoy did not serve {self.host}", SERVED_WITHIN)

@@ -28,8 +28,8 @@ def make_stage(
     """Make a stage: a namespace of its own, a route at 100/0, the weights watched."""
     with ExitStack() as stack:
 
-        def make(**route_options: object) -> Stage:
-            slot = borrow_slot()
+        def make(slot: Slot | None = None, **route_options: object) -> Stage:
+            slot = slot or borrow_slot()
             worker = os.environ.get("PYTEST_XDIST_WORKER", "gw")
             namespace = f"t-{worker}-{os.getpid()}-{next(_numbers)}"
             route = installed.route(namespace, "chat", slot, **route_options)  # type: ignore[arg-type]

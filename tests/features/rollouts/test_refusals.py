@@ -181,19 +181,44 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_is_named_with_its_field_and_its_fix_and_the_rollout_waits_unharmed_for_a(
-    fault: str, stage: Stage
+ABOUT = {
+    "the route and the gates": [
+        fault for fault, wrong in FAULTS.items() if wrong.condition == "Accepted"
+    ],
+    "credentials": [
+        fault for fault, wrong in FAULTS.items() if wrong.condition == "TargetReachable"
+    ],
+    "metrics": [fault for fault, wrong in FAULTS.items() if wrong.condition == "AnalysisHealthy"],
+}
+assert sorted(fault for some in ABOUT.values() for fault in some) == sorted(FAULTS)
+
+
+@pytest.mark.parametrize("about", ABOUT)
+def test_each_is_named_with_its_field_and_its_fix_and_the_rollout_waits_unharmed(
+    about: str, make_stage: Callable[..., Stage]
 ) -> None:
-    wrong = FAULTS[fault]
-    stage.begin(**wrong.spoil(stage))
-    condition = stage.wait_condition(wrong.condition, "False", seconds=20)
+    """One operator and one pair of servers, a rollout for each fault."""
+    first = make_stage()
+    stages = {fault: make_stage(slot=first.slot) for fault in ABOUT[about]}
+    first.send()
+    first.run_operator(watching=[stage.namespace for stage in stages.values()])
+    for fault, stage in stages.items():
+        stage.operator = first.operator
+        stage.apply(**FAULTS[fault].spoil(stage))
+    for fault, stage in stages.items():
+        _waits_unharmed(stage, FAULTS[fault])
+    for fault, stage in stages.items():
+        stage.apply(**FAULTS[fault].mend(stage))
+    for stage in stages.values():
+        stage.wait_weight(25)
+        assert stage.targets == [0, 25]
+
+
+def _waits_unharmed(stage: Stage, wrong: Fault) -> None:
+    condition = stage.wait_condition(wrong.condition, "False", seconds=60)
     event = stage.wait_event(condition["reason"], seconds=20)
     assert event["type"] == "Warning"
     for text in (condition["message"], event["note"], stage.status["message"]):
         assert not [word for word in wrong.says if word not in text], text
     assert stage.phase in ("Pending", "Preflight")
     assert stage.log.writes == 0, "the route was written"
-    stage.apply(**wrong.mend(stage))
-    stage.wait_weight(25)
-    assert stage.targets == [0, 25]
