@@ -6,10 +6,15 @@ server takes no longer, credentials that were replaced, credentials that the clo
 taken away, and a CA that did not sign the server. Nobody ever says what was told in confidence.
 """
 
+import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,6 +155,69 @@ async def test_a_token_for_another_cluster_of_amazon_is_not_taken(scene: Scene) 
         story = Story(way, scene, own, "/version")
         assert "(401)" in await story.failed(Reason.UNAUTHORISED)
         await story.close()
+
+
+def preflight(
+    file: Path, kubeconfig: Path, environment: dict[str, str]
+) -> tuple[dict[str, dict[str, Any]], str]:
+    """Run the command as a person does: its checks by name, and all that it said."""
+    program = str(Path(sys.executable).with_name("cutover"))
+    command = [program, "preflight", str(file), "--output=json"]
+    done = subprocess.run(
+        [*command, f"--kubeconfig={kubeconfig}", "--timeout=60"],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    checks = json.loads(done.stdout)["checks"]
+    return {one["name"]: one for one in checks}, done.stdout + done.stderr
+
+
+def test_preflight_reaches_clusters_of_two_clouds_and_names_the_secrets_that_they_refuse(
+    scene: Scene, tmp_path: Path
+) -> None:
+    source, target = scene.aks_secret(), scene.gke_key()
+    source.renew()
+    target.renew()
+    kubeconfig, file = tmp_path / "kubeconfig", tmp_path / "rollout.json"
+    kubeconfig.write_text(scene.cluster.kubeconfig_for(namespace=scene.namespace))
+    prometheus = {"address": "http://127.0.0.1:9"}
+    rollout = {
+        "apiVersion": "cutover.dev/v1alpha1",
+        "kind": "MigrationRollout",
+        "metadata": {"name": "chat", "namespace": scene.namespace},
+        "spec": {
+            "source": {
+                "cluster": source.ref,
+                "prometheus": prometheus | {"matchers": {"side": "source"}},
+            },
+            "target": {
+                "cluster": target.ref,
+                "prometheus": prometheus | {"matchers": {"side": "target"}},
+            },
+            "traffic": {
+                "httpRoute": {
+                    "name": "chat",
+                    "sourceBackend": {"name": "a"},
+                    "targetBackend": {"name": "b"},
+                }
+            },
+        },
+    }
+    file.write_text(json.dumps(rollout))
+    checks, said = preflight(file, kubeconfig, scene.environment)
+    assert [checks[side]["state"] for side in ("source", "target")] == ["Passed", "Passed"], said
+    source.spoil()
+    target.spoil()
+    checks, more = preflight(file, kubeconfig, scene.environment)
+    for way, side in ((source, "source"), (target, "target")):
+        assert checks[side]["state"] == "Failed"
+        assert way.named in checks[side]["message"]
+        assert way.refusal in checks[side]["message"]
+    assert not [secret for secret in scene.clouds.ground.confided if secret in said + more]
 
 
 async def test_our_own_identity_is_shown_to_no_cloud_for_an_address_that_it_is_not_lent_to(
