@@ -262,11 +262,10 @@ class Scene:
 
 
 WAYS = (
-    *("eks_keys", "eks_web_identity"),
-    *("gke_key", "gke_metadata"),
+    *("eks_keys", "eks_role", "eks_web_identity"),
+    *("gke_key", "gke_user", "gke_metadata", "gke_federation"),
     *("aks_secret", "aks_workload_identity"),
 )
-MORE_WAYS = ("eks_role", "gke_user", "gke_federation")
 
 
 class Right:

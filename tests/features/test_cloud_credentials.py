@@ -22,9 +22,10 @@ from cutover.clusters.answers import Ok, Reason
 from cutover.clusters.connection import Connection
 from cutover.decide.observation import Refusal
 from tests.features.authority import Authority
-from tests.features.cloudy import MORE_WAYS, WAYS, Right, Scene, Way
+from tests.features.cloudy import WAYS, Right, Scene, Way
 from tests.features.connecting import connected
 from tests.features.holder import Holder
+from tests.features.rollouts.stage import install
 from tests.lab import Cluster, Lab
 from tests.lab.clouds import Clouds, clouds
 
@@ -57,7 +58,7 @@ def scene(world: World, lab: Lab, tmp_path: Path) -> Scene:
     return Scene(lab, lab.source, world.target, world.clouds, tmp_path)
 
 
-@pytest.fixture(params=[*WAYS, *(pytest.param(one, marks=pytest.mark.long) for one in MORE_WAYS)])
+@pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, scene: Scene) -> Way:
     made: Way = getattr(scene, request.param)()
     return made
@@ -177,8 +178,9 @@ def preflight(
 
 
 def test_preflight_reaches_clusters_of_two_clouds_and_names_the_secrets_that_they_refuse(
-    scene: Scene, tmp_path: Path
+    lab: Lab, scene: Scene, tmp_path: Path
 ) -> None:
+    install(lab)
     source, target = scene.aks_secret(), scene.gke_key()
     source.renew()
     target.renew()
@@ -209,14 +211,18 @@ def test_preflight_reaches_clusters_of_two_clouds_and_names_the_secrets_that_the
     }
     file.write_text(json.dumps(rollout))
     checks, said = preflight(file, kubeconfig, scene.environment)
-    assert [checks[side]["state"] for side in ("source", "target")] == ["Passed", "Passed"], said
+    assert [checks[f"{side} cluster"]["state"] for side in ("source", "target")] == [
+        "Passed",
+        "Passed",
+    ], said
     source.spoil()
     target.spoil()
     checks, more = preflight(file, kubeconfig, scene.environment)
     for way, side in ((source, "source"), (target, "target")):
-        assert checks[side]["state"] == "Failed"
-        assert way.named in checks[side]["message"]
-        assert way.refusal in checks[side]["message"]
+        check = checks[f"{side} cluster"]
+        assert check["state"] == "Failed"
+        assert way.named in check["message"]
+        assert way.refusal in check["message"]
     assert not [secret for secret in scene.clouds.ground.confided if secret in said + more]
 
 
