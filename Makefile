@@ -66,6 +66,11 @@ test-oldest: lab ## Admission, installation and the router on the oldest Kuberne
 	@CUTOVER_LAB_KUBE_APISERVER=$$(PYTHONPATH=. $(BIN)/python -m tests.lab build kube-apiserver-oldest | awk '{print $$2}') \
 	  $(BIN)/python -m pytest -n 2 -q tests/features/admission tests/features/install tests/features/test_router.py -m "not long or oldest"
 
+.PHONY: test-istio
+test-istio: lab ## A VirtualService with a real istiod: weights, mirrors and whole rollouts with requests through its Envoy
+	@PYTHONPATH=. $(BIN)/python -m tests.lab build istiod
+	@$(BIN)/python -m pytest -q -m istio tests/features/rollouts/test_istio.py
+
 .PHONY: test-kind
 test-kind: $(READY) ## The feature tests on two kind clusters, where a container engine exists
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet -e '.[e2e]'

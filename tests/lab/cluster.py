@@ -19,6 +19,8 @@ PLURALS = {
     "GatewayClass": "gatewayclasses",
     "HTTPRoute": "httproutes",
     "NetworkPolicy": "networkpolicies",
+    "ServiceEntry": "serviceentries",
+    "WorkloadEntry": "workloadentries",
 }
 CLUSTER_SCOPED = {
     "ClusterRole",

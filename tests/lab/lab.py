@@ -119,11 +119,13 @@ class Lab:
         return FaultProxy(upstream.server, tls)
 
     def private_prometheus(
-        self, slots: Iterable[Slot], scrape: str | None = None
+        self, slots: Iterable[Slot], scrape: str | None = None, envoy: int | None = None
     ) -> PrivatePrometheus:
         """A context manager: `.url`, `.wait_scraped()`, `.kill()`, `.restart()`, `.freeze()`."""
         numbers = [slot.number for slot in slots]
-        return PrivatePrometheus(self.description, numbers, scrape or self.description.scrape)
+        return PrivatePrometheus(
+            self.description, numbers, scrape or self.description.scrape, envoy
+        )
 
     def private_cluster(self, *flags: str) -> PrivateCluster:
         """A context manager: `.cluster`, `.kill()`, `.restart()`, `.freeze()`, `.thaw()`."""

@@ -60,16 +60,20 @@ class PrivateProcess:
 
 
 class PrivatePrometheus(PrivateProcess):
-    """Scrapes the slots named; its first scrape comes some 5.6 s after each start."""
+    """Scrapes the slots named, and an Envoy by the port that has its counters; its first scrape comes some 5.6 s
+    after each start."""
 
-    def __init__(self, lab: Description, slots: Iterable[int], scrape: str) -> None:
+    def __init__(
+        self, lab: Description, slots: Iterable[int], scrape: str, envoy: int | None = None
+    ) -> None:
         super().__init__()
         self._folder = Path(lab.folder)
         self._program = Path(lab.programs["prometheus"])
         self._name = f"prometheus-{os.getpid()}-{next(_numbers)}"
         self._port = free_ports(1)[0]
         self._targets = [target for number in slots for target in lab.slots[number].targets()]
-        prometheus.write_config(self._folder, scrape, self._targets, None, self._name)
+        prometheus.write_config(self._folder, scrape, self._targets, envoy, self._name)
+        self._count = len(self._targets) + (envoy is not None)
 
     @property
     def url(self) -> str:
@@ -78,7 +82,7 @@ class PrivatePrometheus(PrivateProcess):
     def wait_scraped(self) -> None:
         """Until every target that answers was scraped by this run of it."""
         assert self._child is not None
-        self._child.wait_until(lambda: prometheus.count_up(self.url) == len(self._targets))
+        self._child.wait_until(lambda: prometheus.count_up(self.url) == self._count)
 
     def _spawn(self) -> Child:
         child = prometheus.start_prometheus(self._program, self._folder, self._port, self._name)

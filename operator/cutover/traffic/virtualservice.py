@@ -88,18 +88,19 @@ class VirtualServiceLayout:
 def refusal(seen: Object) -> str:
     """Say what istiod has against the VirtualService; empty where it says nothing.
 
-    Istio writes a status only where its analysis is switched on, and takes messages away that are no
-    longer true, but leaves the status of an object without messages as old as it is. So silence and an
-    old status are no refusal: what is delivered is proven by counters.
+    Istio writes a status only where its analysis is switched on, and leaves that of an object in which it
+    finds nothing any more as it was, errors and all (seen in istiod 1.31). So silence and a status of an
+    older generation are no refusal: what is delivered is proven by counters.
     """
     status = seen.get("status") or {}
+    generation = seen["metadata"].get("generation") or 0
+    about_this = _number(status.get("observedGeneration")) in (0, generation)
     for message in status.get("validationMessages") or ():
-        if message.get("level") == "ERROR":
+        if about_this and message.get("level") == "ERROR":
             kind = message.get("type") or {}
             about = " ".join(str(kind[key]) for key in ("code", "name") if kind.get(key))
             where = message.get("documentationUrl") or "istioctl analyze tells more"
             return f"istiod finds an error in it: {about or 'unnamed'} ({where})"
-    generation = seen["metadata"].get("generation") or 0
     for condition in status.get("conditions") or ():
         current = _number(condition.get("observedGeneration")) in (0, generation)
         if current and condition.get("type") == "Reconciled" and condition.get("status") == "False":

@@ -156,6 +156,15 @@ def test_the_only_destination_gets_everything_whatever_its_weight() -> None:
         pytest.param({"observedGeneration": 1}, "", id="an-old-status-is-no-refusal"),
         pytest.param(
             {
+                "observedGeneration": "1",
+                "validationMessages": [{"level": "ERROR", "type": {"code": "IST0101"}}],
+            },
+            "",
+            id="an-error-that-was-mended",
+        ),
+        pytest.param(
+            {
+                "observedGeneration": "2",
                 "validationMessages": [
                     {"level": "WARNING", "type": {"code": "IST0133"}},
                     {
@@ -163,7 +172,7 @@ def test_the_only_destination_gets_everything_whatever_its_weight() -> None:
                         "type": {"code": "IST0101", "name": "ReferencedResourceNotFound"},
                         "documentationUrl": "https://istio.io/ist0101",
                     },
-                ]
+                ],
             },
             "istiod finds an error in it: IST0101 ReferencedResourceNotFound (https://istio.io/ist0101)",
             id="an-error",
