@@ -56,12 +56,18 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need two clusters and nothing else of the lab can run on kind: `-m kind --kind`."""
+    """Tests that need two clusters and nothing else of the lab can run on kind: `-m kind --kind`.
+
+    Those of the lab are tried once more when they fail: some twenty processes share a busy machine's cores
+    with them, and one that gets no turn for seconds misses a deadline. The closing line counts them ("rerun").
+    """
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         alone = "clusters" in asked and not asked & (LAB_FIXTURES - {"clusters"})
         if alone and "features" in item.path.parts:
             item.add_marker(pytest.mark.kind)
+        if item.get_closest_marker("lab"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
