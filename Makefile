@@ -52,7 +52,7 @@ lab: $(READY) ## Build the lab's parts into the cache (once per machine)
 
 .PHONY: test
 test: lab ## Unit, sequence and feature tests, the latter on real API servers, gateway and Prometheus
-	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long" -q
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long" -q -rfER
 
 .PHONY: test-long
 test-long: lab ## The real limits: long runs, many kills, large simulations; Argo CD's own packages
