@@ -55,9 +55,10 @@ test: lab ## Unit, sequence and feature tests, the latter on real API servers, g
 	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long" -q -rfER
 
 .PHONY: test-long
-test-long: lab ## The real limits: long runs, many kills, large simulations; Argo CD's own packages
+test-long: lab ## The real limits: long runs, many kills, large simulations; Argo CD's own packages, a real istiod
 	@PYTHONPATH=. $(BIN)/python -m tests.lab build argo-cd
-	@$(BIN)/python -m pytest -n 2 -m "long" -q
+	@$(BIN)/python -m pytest -n 2 -m "long" -q -rfER --ignore=tests/features/rollouts/test_istio.py
+	@$(MAKE) --no-print-directory test-istio
 	@PYTHONPATH=. $(BIN)/python -m tests.mutants
 
 .PHONY: test-oldest
@@ -69,7 +70,7 @@ test-oldest: lab ## Admission, installation and the router on the oldest Kuberne
 .PHONY: test-istio
 test-istio: lab ## A VirtualService with a real istiod: weights, mirrors and whole rollouts with requests through its Envoy
 	@PYTHONPATH=. $(BIN)/python -m tests.lab build istiod
-	@$(BIN)/python -m pytest -q -m istio tests/features/rollouts/test_istio.py
+	@$(BIN)/python -m pytest -q -rfER -m long tests/features/rollouts/test_istio.py
 
 .PHONY: test-kind
 test-kind: $(READY) ## The feature tests on two kind clusters, where a container engine exists

@@ -75,9 +75,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     if session.config.option.collectonly or not asked & LAB_FIXTURES:
         return
+    more = {mark.args[0] for item in session.items for mark in item.iter_markers("part")}
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        parts.ensure()
+        parts.ensure([*parts.NEEDED, *sorted(more)])
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 from cutover.api.gates import ErrorRateGate, Gate, LatencyGate
 from cutover.api.sides import Profile
+from cutover.api.status import Plan
+from cutover.decide.plan import resolve
 from cutover.decide.tellable import Tells
 from cutover.judge.distribution import Scale
 
@@ -82,3 +84,15 @@ def quick(steps: Sequence[Mapping[str, Any]] = SHORT_STEPS, **more: Any) -> dict
     """A spec whose steps take about a minute and a half each."""
     analysis = {**QUICK, **more.pop("analysis", {})}
     return spec(steps, analysis=analysis, **more)
+
+
+def planned(given: Mapping[str, Any]) -> Plan:
+    """What a spec means, where it is one that can work."""
+    found = resolve(
+        {"metadata": {"namespace": "inference", "generation": 1}, "spec": given},
+        operator_version=OPERATOR_VERSION,
+        default_gates=GATES,
+        metrics=METRICS,
+    )
+    assert isinstance(found, Plan), found
+    return found

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import pytest
 import yaml
 
 from tests.lab import Cluster, parts
@@ -116,9 +115,7 @@ class ArgoCd:
         return bool(self._run(git)["status"] == "OutOfSync")
 
     def _run(self, git: Json, *arguments: str) -> Json:
-        program = parts.find("argo-cd")
-        if program is None:
-            pytest.skip("Argo CD's packages are not built: python -m tests.lab build argo-cd")
+        program = parts.ensure(["argo-cd"])["argo-cd"]
         return _run(
             [program, f"--kubeconfig={self.cluster.kubeconfig}"],
             [f"--application={self.application}", *arguments],

@@ -23,7 +23,8 @@ from tests.lab import Cluster
 pytestmark = pytest.mark.lab
 
 Make = Callable[[str, list[Json]], Tool]
-ARGO = pytest.mark.long
+LONG = pytest.mark.long
+ARGO = pytest.mark.part("argo-cd")
 
 
 def cases(kinds: Iterable[str]) -> list[Any]:
@@ -31,7 +32,7 @@ def cases(kinds: Iterable[str]) -> list[Any]:
     by_client = set(kinds) & {"httpRoute", "dnsEndpoint", "albIngress"}
     tools = {"flux": kinds, "argocd": kinds, "argocd-client-side": by_client}
     return [
-        pytest.param(tool, kind, marks=() if tool == "flux" else ARGO)
+        pytest.param(tool, kind, marks=() if tool == "flux" else [LONG, ARGO])
         for tool, some in tools.items()
         for kind in sorted(some)
     ]
@@ -281,6 +282,7 @@ async def test_an_older_flux_leaves_a_route_alone_as_a_whole(
 # --- Argo CD --------------------------------------------------------------------------------------
 
 
+@LONG
 @ARGO
 @pytest.mark.parametrize("kind", ["httpRoute", "albIngress"])
 async def test_argo_cd_that_only_compares_writes_what_it_ignores(
@@ -296,6 +298,7 @@ async def test_argo_cd_that_only_compares_writes_what_it_ignores(
     assert (now.declared, now.claim, now.last_manager) == (0.0, seen.claim, engine.manager)
 
 
+@LONG
 @ARGO
 async def test_trusting_cutover_as_a_manager_hides_every_edit_of_the_rules(
     cluster: Cluster, connection: Connection, make: Make, tmp_path: Path
@@ -316,6 +319,7 @@ async def test_trusting_cutover_as_a_manager_hides_every_edit_of_the_rules(
     assert weights_alone.differs(git), "the path of the weights hides the weights alone"
 
 
+@LONG
 @ARGO
 async def test_a_sync_that_replaces_takes_weights_and_claim(
     cluster: Cluster, connection: Connection, make: Make, tmp_path: Path

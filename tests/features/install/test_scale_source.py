@@ -24,14 +24,13 @@ from cutover.api.status import Plan
 from cutover.clusters.connection import Connection
 from cutover.clusters.scaling import PAUSED, STOP, ScalableWorkload
 from cutover.decide.observation import Mark, WorkloadSeen
-from cutover.decide.plan import resolve
 from cutover.decide.surroundings import Rights, Surroundings
 from cutover.decide.surveying import surroundings_checks
 from cutover.inspection import inspector, rights
 from cutover.inspection.inspector import PlanInspector
 from cutover.ports import Conflict, Written
 from cutover.replay.replayer import Replays
-from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, spec
+from tests.fakes.plans import planned, spec
 from tests.features.connecting import connected
 from tests.features.install.conftest import Helm, Json
 from tests.lab import Cluster, Lab, parts
@@ -202,14 +201,7 @@ def plan(document: Json) -> Plan:
     given: dict[str, Any] = spec(afterCompletion={"source": "ScaleToZero"})
     named = {"apiVersion": document["apiVersion"], "kind": document["kind"], "name": "chat"}
     given["source"] |= {"workload": named}
-    found = resolve(
-        {"metadata": {"namespace": "inference", "generation": 1}, "spec": given},
-        operator_version=OPERATOR_VERSION,
-        default_gates=GATES,
-        metrics=METRICS,
-    )
-    assert isinstance(found, Plan), found
-    return found
+    return planned(given)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.lab
 _numbers = itertools.count(1)
 
 LONG = pytest.mark.long
+ARGO = pytest.mark.part("argo-cd")
 Make = Callable[[Stage, Path], Tool]
 
 WELL_SET_UP: dict[str, Make] = {
@@ -41,7 +42,7 @@ def ignored_by_argo_cd() -> list[Json]:
 
 def each(tools: dict[str, Make]) -> list[Any]:
     """Flux in every run, Argo CD in the long one, since its packages take minutes to build."""
-    return [one if one == "flux" else pytest.param(one, marks=LONG) for one in tools]
+    return [one if one == "flux" else pytest.param(one, marks=[LONG, ARGO]) for one in tools]
 
 
 def at_25(stage: Stage, git: Json, tool: Tool) -> None:
@@ -91,6 +92,7 @@ def test_a_sync_of_the_old_weights_is_an_emergency_stop_with_the_tools_name(
 
 
 @LONG
+@ARGO
 @pytest.mark.parametrize("name", NOT_SET_UP)
 def test_a_resumed_rollout_puts_back_a_git_that_demands_more_at_most_five_times(
     name: str, stage: Stage, tmp_path: Path
@@ -222,6 +224,7 @@ def test_what_a_person_says_survives_flux(
 
 
 @LONG
+@ARGO
 @pytest.mark.parametrize("server_side", [True, False])
 @pytest.mark.parametrize(("manager", "apply"), [(MANAGER, True), ("kubectl-patch", False)])
 def test_what_a_person_says_survives_argo_cd(

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,21 +23,20 @@ from cutover.traffic.seen import ObjectSeen
 from tests.features.connecting import connected
 from tests.features.rollouts.stage import RATE, Stage
 from tests.features.subject_route import MINE, bare, settled
-from tests.lab import OPERATOR, Lab, ModelServer, Traffic, parts
+from tests.lab import OPERATOR, Lab, ModelServer, Traffic
 from tests.lab.istio import Ingress, Istiod, ingress, istiod
 
-pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.istio]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.part("istiod")]
 
 Json = dict[str, Any]
 RULE = "chat"
-NOT_BUILT = "istiod is not built here: `make test-istio` builds it, once, and runs this"
 
 
 @pytest.fixture(scope="module")
 def control(installed: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Istiod]:
-    """A mesh over the cluster where the routes are."""
-    if parts.find("istiod") is None:
-        pytest.skip(NOT_BUILT)
+    """A mesh over the cluster where the routes are; a cluster has one."""
+    workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+    assert workers == "1", "each worker would start an istiod of its own: make test-istio"
     with istiod(installed.source, tmp_path_factory.mktemp("istiod")) as running:
         yield running
 
@@ -331,6 +331,13 @@ def by_envoy(mesh: Mesh, prometheus: str) -> Json:
 STEPS = [{"shadow": {"percent": "50%", "duration": "3s"}}, {"weight": 25}, {"weight": 100}]
 
 
+def delivered_of(stage: Stage, weight: int) -> float | None:
+    """What the counters show of a weight, once they show that it is delivered."""
+    weights = stage.status["weights"]
+    proven = weights.get("applied") == weight and weights.get("deliveryOk")
+    return weights.get("delivered") if proven else None
+
+
 def test_a_whole_rollout_over_the_mesh(mesh: Mesh) -> None:
     stage = mesh.stage
     before = bare(mesh.read())
@@ -346,8 +353,7 @@ def test_a_whole_rollout_over_the_mesh(mesh: Mesh) -> None:
         stage.wait("half of it mirrored", lambda: mesh.mirrors([(mesh.target, 50)]), seconds=120)
         stage.wait_phase("Shadowing")
         stage.wait("a quarter of it moved", lambda: mesh.weights == [75, 25], seconds=120)
-        stage.wait("delivered", lambda: stage.status["weights"].get("deliveryOk"), seconds=60)
-        delivered = stage.status["weights"]["delivered"]
+        delivered = stage.wait("a quarter delivered", lambda: delivered_of(stage, 25), seconds=60)
         stage.wait_phase("Completed", seconds=180)
         stage.wait("all of it", lambda: mesh.delivers({mesh.target: 100}))
         finished = time.time()

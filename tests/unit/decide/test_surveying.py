@@ -8,7 +8,6 @@ from cutover.api.completion import AfterCompletion, SourceAfter
 from cutover.api.preflight import CheckState
 from cutover.api.status import Plan
 from cutover.decide.check import Check
-from cutover.decide.plan import resolve
 from cutover.decide.readings import Gap, Missing
 from cutover.decide.surroundings import (
     Denied,
@@ -21,7 +20,7 @@ from cutover.decide.surroundings import (
     Unfit,
 )
 from cutover.decide.surveying import surroundings_checks
-from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, spec
+from tests.fakes.plans import planned, spec
 
 PASSED, FAILED = CheckState.PASSED, CheckState.FAILED
 WARNING, UNKNOWN = CheckState.WARNING, CheckState.UNKNOWN
@@ -37,14 +36,7 @@ def plan(models: tuple[str | None, str | None] = (None, None), **parity: Any) ->
     for side, model in zip(("source", "target"), models, strict=True):
         endpoint = {"url": f"http://{side}:8000"} | ({"model": model} if model else {})
         given[side] |= {"endpoint": endpoint, "workload": DEPLOYMENT}
-    found = resolve(
-        {"metadata": {"namespace": "inference", "generation": 1}, "spec": given},
-        operator_version=OPERATOR_VERSION,
-        default_gates=GATES,
-        metrics=METRICS,
-    )
-    assert isinstance(found, Plan), found
-    return found
+    return planned(given)
 
 
 def checks(found: Surroundings, of: Plan | None = None) -> dict[str, Check]:

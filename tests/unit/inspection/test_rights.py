@@ -7,12 +7,11 @@ from cutover.api.status import Plan
 from cutover.clusters.answers import Answer, Failed, Ok, Reason
 from cutover.clusters.connection import Connection
 from cutover.decide.observation import Refusal
-from cutover.decide.plan import resolve
 from cutover.decide.readings import Gap
 from cutover.decide.surroundings import Denied, Rights
 from cutover.inspection.rights import KEPT, REVIEWS, SEEN_LATER, ask_rights, rights_of
 from cutover.traffic.layout import Kind
-from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, spec
+from tests.fakes.plans import planned, spec
 
 ROUTE = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llama"}
@@ -34,14 +33,7 @@ def plan(source_workload: Any = DEPLOYMENT, **more: Any) -> Plan:
     )
     for side, workload in (("source", source_workload), ("target", ISVC)):
         given[side] |= {"workload": workload, "endpoint": {"url": f"http://{side}:8000"}}
-    found = resolve(
-        {"metadata": {"namespace": "inference", "generation": 1}, "spec": given},
-        operator_version=OPERATOR_VERSION,
-        default_gates=GATES,
-        metrics=METRICS,
-    )
-    assert isinstance(found, Plan), found
-    return found
+    return planned(given)
 
 
 class Server:

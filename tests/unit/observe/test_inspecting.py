@@ -16,7 +16,7 @@ from cutover.observe.inspecting import OFTEN, Inspection
 from cutover.observe.memory import Memory
 from cutover.observe.world import end_inspection
 from cutover.ports import SideName
-from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, spec
+from tests.fakes.plans import GATES, METRICS, OPERATOR_VERSION, planned, spec
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SERVER = {"url": "http://server:8000"}
@@ -31,14 +31,7 @@ def plan() -> Plan:
     workload = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llama"}
     given["source"] |= {"endpoint": SERVER, "workload": workload}
     given["target"] |= {"endpoint": SERVER, "workload": workload}
-    found = resolve(
-        {"metadata": {"namespace": "inference", "generation": 1}, "spec": given},
-        operator_version=OPERATOR_VERSION,
-        default_gates=GATES,
-        metrics=METRICS,
-    )
-    assert isinstance(found, Plan), found
-    return found
+    return planned(given)
 
 
 class Around:
